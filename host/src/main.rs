@@ -1,0 +1,3 @@
+//! The `warren` binary.
+
+fn main() {}
