@@ -4,6 +4,7 @@
 pub mod agent_records;
 pub mod agent_state;
 pub mod clock;
+pub mod definitions;
 pub mod effects;
 pub mod events;
 pub mod guest;
