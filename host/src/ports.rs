@@ -13,4 +13,5 @@ pub mod leadership;
 pub mod plugin_store;
 pub mod sandbox;
 pub mod store;
+pub mod telemetry;
 pub mod work_queue;
