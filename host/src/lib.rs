@@ -6,3 +6,4 @@
 pub mod devhub;
 pub mod domain;
 pub mod ports;
+pub mod services;

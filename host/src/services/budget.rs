@@ -26,7 +26,12 @@ pub struct Budget {
 
 impl Budget {
     pub fn new(hub: Arc<dyn Hub>, telemetry: Arc<dyn Telemetry>, keep: Duration) -> Budget {
-        Budget { hub, telemetry, keep, answers: Mutex::default() }
+        Budget {
+            hub,
+            telemetry,
+            keep,
+            answers: Mutex::default(),
+        }
     }
 
     /// Whether an activation may start. If the Hub does not say, it may: the budget guards spending, not running.
@@ -55,6 +60,9 @@ impl Budget {
 
     fn known(&self, agent: &AgentId) -> Option<bool> {
         let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        answers.get(agent).filter(|(at, _)| at.elapsed() < self.keep).map(|(_, healthy)| *healthy)
+        answers
+            .get(agent)
+            .filter(|(at, _)| at.elapsed() < self.keep)
+            .map(|(_, healthy)| *healthy)
     }
 }

@@ -79,7 +79,10 @@ impl HeldClaim {
     }
 
     fn extend(&self, deadline: BootTime) {
-        self.deadline.store(u64::try_from(deadline.0.as_millis()).unwrap_or(u64::MAX), Ordering::Release);
+        self.deadline.store(
+            u64::try_from(deadline.0.as_millis()).unwrap_or(u64::MAX),
+            Ordering::Release,
+        );
     }
 }
 
@@ -94,7 +97,13 @@ pub struct Claims {
 
 impl Claims {
     pub fn new(queue: Arc<dyn WorkQueue>, clock: Arc<dyn Clock>, lease: LeaseTerms, call_timeout: Duration) -> Claims {
-        Claims { queue, clock, lease, call_timeout, held: Mutex::default() }
+        Claims {
+            queue,
+            clock,
+            lease,
+            call_timeout,
+            held: Mutex::default(),
+        }
     }
 
     pub fn lease(&self) -> LeaseTerms {
@@ -113,7 +122,10 @@ impl Claims {
         });
         claim.extend(self.lease.local_deadline(sent));
         self.lock().insert(item, Arc::clone(&claim));
-        Holding { claim, claims: Arc::clone(self) }
+        Holding {
+            claim,
+            claims: Arc::clone(self),
+        }
     }
 
     /// Renew every third of a lease, and let go of what is past its deadline, until `shutdown`.
@@ -138,7 +150,11 @@ impl Claims {
         }
         let renewals: Vec<Renewal> = held
             .iter()
-            .map(|claim| Renewal { item: claim.item, token: claim.token, generation: claim.generation() })
+            .map(|claim| Renewal {
+                item: claim.item,
+                token: claim.token,
+                generation: claim.generation(),
+            })
             .collect();
         let sent = self.clock.now();
         let answer = time::timeout(self.call_timeout, self.queue.renew(&renewals, self.lease.length)).await;
@@ -158,7 +174,10 @@ impl Claims {
                 false
             }
             Err(_) => {
-                warn!(claims = held.len(), "no answer to the renewal of claims in {:?}", self.call_timeout);
+                warn!(
+                    claims = held.len(),
+                    "no answer to the renewal of claims in {:?}", self.call_timeout
+                );
                 false
             }
         };
@@ -185,7 +204,10 @@ impl Drop for Holding {
     fn drop(&mut self) {
         let mut held = self.claims.lock();
         // A new claim on the same item may stand here by now.
-        if held.get(&self.claim.item).is_some_and(|claim| claim.token == self.claim.token) {
+        if held
+            .get(&self.claim.item)
+            .is_some_and(|claim| claim.token == self.claim.token)
+        {
             held.remove(&self.claim.item);
         }
     }

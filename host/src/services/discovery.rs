@@ -63,7 +63,10 @@ impl Discovery {
                 if error.is::<SteppedDown>() {
                     return Err(error);
                 }
-                warn!(error = format!("{error:#}"), "the staleness sweep failed; trying again in {:?}", self.config.every);
+                warn!(
+                    error = format!("{error:#}"),
+                    "the staleness sweep failed; trying again in {:?}", self.config.every
+                );
             }
             wait = self.config.every;
         }
@@ -89,7 +92,10 @@ impl Discovery {
             return Ok(());
         }
         let mut collector = self.intake.collector(TaskType::Discovery);
-        let polled = self.hub.stale(self.config.min_staleness, &mut |agent| collector.take(agent)).await?;
+        let polled = self
+            .hub
+            .stale(self.config.min_staleness, &mut |agent| collector.take(agent))
+            .await?;
         let taken = self.intake.enqueue(term, collector.into_items()).await?;
         debug!(stale = polled.agents, enqueued = taken.news, "staleness sweep");
         let now = self.intake.queue.health().await?.now;

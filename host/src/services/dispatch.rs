@@ -84,7 +84,9 @@ impl<R: RunItem + 'static> Dispatch<R> {
             while let Some(ended) = running.try_join_next() {
                 ended.map_err(|panic| anyhow!("an activation's task panicked: {panic}"))?;
             }
-            let Some(permits) = free_slots(slots, shutdown).await else { return Ok(()) };
+            let Some(permits) = free_slots(slots, shutdown).await else {
+                return Ok(());
+            };
             let wanted = permits.len();
             let (sent, claimed) = self.claim(wanted, shutdown).await;
             let got = claimed.len();
@@ -182,4 +184,3 @@ async fn free_slots(slots: &Arc<Semaphore>, shutdown: &CancellationToken) -> Opt
     }
     Some(permits)
 }
-

@@ -67,7 +67,12 @@ pub struct LeaderTerm {
 
 impl LeaderTerm {
     fn new(fence: Fence, deadline: BootTime, clock: Arc<dyn Clock>) -> LeaderTerm {
-        let term = LeaderTerm { fence, clock, deadline: AtomicU64::new(0), ended: CancellationToken::new() };
+        let term = LeaderTerm {
+            fence,
+            clock,
+            deadline: AtomicU64::new(0),
+            ended: CancellationToken::new(),
+        };
         term.extend(deadline);
         term
     }
@@ -162,15 +167,22 @@ impl Election {
     }
 
     async fn bid(&self) -> Result<Acquired, StoreError> {
-        let bid = Bid { holder: self.holder.clone(), address: self.address.clone(), ttl: self.config.lease.length };
+        let bid = Bid {
+            holder: self.holder.clone(),
+            address: self.address.clone(),
+            ttl: self.config.lease.length,
+        };
         self.call(self.leadership.acquire(&bid)).await
     }
 
     /// A call to the store with a bound of its own: a hung one must not outlast the lease.
     async fn call<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-        time::timeout(self.config.call_timeout, call)
-            .await
-            .unwrap_or_else(|_| Err(StoreError::Unavailable(format!("no answer in {:?}", self.config.call_timeout))))
+        time::timeout(self.config.call_timeout, call).await.unwrap_or_else(|_| {
+            Err(StoreError::Unavailable(format!(
+                "no answer in {:?}",
+                self.config.call_timeout
+            )))
+        })
     }
 
     fn follow(&self, leader: Option<Leader>) {
@@ -200,7 +212,10 @@ impl Election {
     }
 
     async fn lead(&self, term: Term, sent: BootTime, shutdown: &CancellationToken) -> anyhow::Result<()> {
-        let fence = Fence { holder: self.holder.clone(), term };
+        let fence = Fence {
+            holder: self.holder.clone(),
+            term,
+        };
         let deadline = self.config.lease.local_deadline(sent);
         let leader_term = Arc::new(LeaderTerm::new(fence.clone(), deadline, Arc::clone(&self.clock)));
         info!(%term, host = %self.holder.host, "became_leader");
@@ -285,7 +300,11 @@ impl Election {
     }
 
     async fn step_down(&self, fence: &Fence, lost: bool) {
-        let event = if lost { LeadershipEvent::Lost } else { LeadershipEvent::Released };
+        let event = if lost {
+            LeadershipEvent::Lost
+        } else {
+            LeadershipEvent::Released
+        };
         // Also a lost lease may still be ours in the store: a release by compare-and-delete spares the successor the wait.
         if let Err(error) = self.call(self.leadership.release(fence)).await {
             debug!(%error, "could not release the lease; it runs out by itself");

@@ -53,19 +53,31 @@ pub struct Taken {
 
 impl Intake {
     pub fn new(queue: Arc<dyn WorkQueue>, definitions: Arc<dyn Definitions>, telemetry: Arc<dyn Telemetry>) -> Intake {
-        Intake { queue, definitions, telemetry, complained: Mutex::default() }
+        Intake {
+            queue,
+            definitions,
+            telemetry,
+            complained: Mutex::default(),
+        }
     }
 
     /// How many more items of this kind the queue takes: nothing means backpressure.
     pub async fn room(&self, task_type: TaskType) -> Result<u64, StoreError> {
         let priority = task_type.default_priority();
         let room = self.queue.room().await?;
-        Ok(room.into_iter().find(|(p, _): &(Priority, u64)| *p == priority).map_or(0, |(_, free)| free))
+        Ok(room
+            .into_iter()
+            .find(|(p, _): &(Priority, u64)| *p == priority)
+            .map_or(0, |(_, free)| free))
     }
 
     /// Collects the agents of one poll that have a definition and want this kind of work.
     pub fn collector(&self, task_type: TaskType) -> Collector<'_> {
-        Collector { intake: self, task_type, items: Vec::new() }
+        Collector {
+            intake: self,
+            task_type,
+            items: Vec::new(),
+        }
     }
 
     /// Enqueue what was collected, batch by batch, checking the leadership before each.
@@ -132,7 +144,10 @@ impl Intake {
     fn complain(&self, name: &str, why: &str) {
         let mut complained = self.complained.lock().unwrap_or_else(PoisonError::into_inner);
         if complained.len() < MOST_REMEMBERED && complained.insert(name.to_owned()) {
-            warn!(agent = name, why, "the Hub names an agent that this cluster can't run; not enqueued");
+            warn!(
+                agent = name,
+                why, "the Hub names an agent that this cluster can't run; not enqueued"
+            );
         }
         self.telemetry.agent_without_definition();
     }
@@ -142,7 +157,9 @@ impl Intake {
 pub fn made_at(id: ItemId) -> UnixMillis {
     let millis = id.0.get_timestamp().map_or(0, |at| {
         let (seconds, nanos) = at.to_unix();
-        seconds.saturating_mul(1000).saturating_add(u64::from(nanos) / 1_000_000)
+        seconds
+            .saturating_mul(1000)
+            .saturating_add(u64::from(nanos) / 1_000_000)
     });
     UnixMillis(i64::try_from(millis).unwrap_or(i64::MAX))
 }
@@ -160,7 +177,11 @@ impl Collector<'_> {
         if let Some(item) = self.intake.item(polled, self.task_type) {
             self.items.push(item);
         }
-        if self.items.len() < MOST_AGENTS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        if self.items.len() < MOST_AGENTS {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
     }
 
     pub fn into_items(self) -> Vec<WorkItem> {
@@ -178,7 +199,11 @@ pub struct Pace {
 
 impl Pace {
     pub fn new(first: Duration, longest: Duration) -> Pace {
-        Pace { first, longest, next: first }
+        Pace {
+            first,
+            longest,
+            next: first,
+        }
     }
 
     pub fn news(&mut self) {
@@ -208,7 +233,9 @@ mod tests {
 
     #[test]
     fn an_item_was_made_when_its_id_was() {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap();
         let made = u128::try_from(made_at(ItemId::fresh()).0).unwrap();
         assert!(made.abs_diff(now.as_millis()) < 5_000);
     }

@@ -29,7 +29,10 @@ pub struct LeaderNotes {
 
 impl LeaderNotes {
     pub fn new(leadership: Arc<dyn Leadership>) -> LeaderNotes {
-        LeaderNotes { leadership, state: Mutex::default() }
+        LeaderNotes {
+            leadership,
+            state: Mutex::default(),
+        }
     }
 
     /// Take over from the predecessor, and say what was found.

@@ -47,7 +47,10 @@ impl Default for PollerConfig {
             plain_every: Duration::from_secs(30),
             pace_first: Duration::from_millis(100),
             pace_longest: Duration::from_secs(5),
-            failure: Backoff { base: Duration::from_secs(1), max: Duration::from_secs(30) },
+            failure: Backoff {
+                base: Duration::from_secs(1),
+                max: Duration::from_secs(30),
+            },
         }
     }
 }
@@ -113,7 +116,14 @@ impl Poller {
                         info!(failures, "the Hub answers again");
                         failures = 0;
                     }
-                    self.telemetry.polled(if taken.news > 0 { PollOutcome::News } else { PollOutcome::Nothing }, took);
+                    self.telemetry.polled(
+                        if taken.news > 0 {
+                            PollOutcome::News
+                        } else {
+                            PollOutcome::Nothing
+                        },
+                        took,
+                    );
                     mode = self.after(mode, polled, taken, &mut pace).await;
                 }
                 Err(PollFailure::Hub(HubError::NotFound(error))) if mode == Mode::Long => {
@@ -123,7 +133,11 @@ impl Poller {
                 Err(failure) => {
                     self.telemetry.polled(PollOutcome::Failed, took);
                     failure.log(failures)?;
-                    let wait = self.config.failure.ceiling(failures).mul_f64(0.5 + rand::random::<f64>() / 2.0);
+                    let wait = self
+                        .config
+                        .failure
+                        .ceiling(failures)
+                        .mul_f64(0.5 + rand::random::<f64>() / 2.0);
                     failures += 1;
                     time::sleep(wait).await;
                 }
@@ -152,11 +166,19 @@ impl Poller {
         let mut collector = self.intake.collector(TaskType::Inbox);
         let mut sink = |agent| collector.take(agent);
         let polled = match mode {
-            Mode::Long => self.hub.poll(self.config.long_poll, self.config.batch_size, &mut sink).await,
+            Mode::Long => {
+                self.hub
+                    .poll(self.config.long_poll, self.config.batch_size, &mut sink)
+                    .await
+            }
             Mode::Plain | Mode::Whole => self.hub.poll_plain(&mut sink).await,
         }
         .map_err(PollFailure::Hub)?;
-        let taken = self.intake.enqueue(term, collector.into_items()).await.map_err(PollFailure::Enqueue)?;
+        let taken = self
+            .intake
+            .enqueue(term, collector.into_items())
+            .await
+            .map_err(PollFailure::Enqueue)?;
         debug!(?mode, agents = polled.agents, news = taken.news, "polled");
         Ok((polled, taken))
     }

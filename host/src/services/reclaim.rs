@@ -32,7 +32,8 @@ impl Reclaim {
                         for (item, agent, host) in &swept.recovered {
                             warn!(%item, %agent, lost_by = %host, "recovered an item whose lease had run out");
                         }
-                        self.telemetry.recovered(u64::try_from(swept.recovered.len()).unwrap_or(u64::MAX));
+                        self.telemetry
+                            .recovered(u64::try_from(swept.recovered.len()).unwrap_or(u64::MAX));
                         if swept.promoted + swept.forgotten > 0 {
                             debug!(swept.promoted, swept.forgotten, "swept");
                         }
