@@ -2,6 +2,7 @@
 //! made and knows no adapter; what starts and stops in which order is decided in `app`.
 
 pub mod budget;
+pub mod census;
 pub mod claims;
 pub mod discovery;
 pub mod dispatch;
