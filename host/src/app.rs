@@ -1,0 +1,3 @@
+//! What makes services and adapters a process: configuration, telemetry, the API, and the wiring of it all.
+
+pub mod config;
