@@ -7,3 +7,4 @@ pub mod app;
 pub mod devhub;
 pub mod domain;
 pub mod ports;
+pub mod services;

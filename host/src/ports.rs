@@ -10,6 +10,7 @@ pub mod events;
 pub mod guest;
 pub mod hub;
 pub mod leadership;
+pub mod plugin_source;
 pub mod plugin_store;
 pub mod sandbox;
 pub mod store;

@@ -69,6 +69,9 @@ pub trait Telemetry: Send + Sync {
     /// The queue's answer to one item.
     fn enqueued(&self, task_type: TaskType, answer: &Enqueued);
 
+    /// The Hub named an agent that has no usable definition; it was not enqueued.
+    fn agent_without_definition(&self);
+
     fn leadership(&self, event: LeadershipEvent, term: Term);
 
     /// What the leader sees, every few seconds; `None` from a host that leads no more, which then exports none of it.
@@ -107,6 +110,7 @@ pub struct Unmeasured;
 impl Telemetry for Unmeasured {
     fn polled(&self, _: PollOutcome, _: Duration) {}
     fn enqueued(&self, _: TaskType, _: &Enqueued) {}
+    fn agent_without_definition(&self) {}
     fn leadership(&self, _: LeadershipEvent, _: Term) {}
     fn cluster(&self, _: Option<ClusterSnapshot<'_>>) {}
     fn hub_request(&self, _: &'static str, _: Result<(), &HubError>, _: Duration) {}
