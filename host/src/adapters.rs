@@ -1,0 +1,4 @@
+//! The ports' other sides: each module reaches one piece of the world, and none knows another or a service.
+
+pub mod files;
+pub mod hub_http;
