@@ -20,7 +20,9 @@ impl Agent for Echo {
                         log::warn!("left {} unread for later: {why}", notification.id);
                         continue;
                     }
-                    Err(hub::Error::NotFound(why)) => log::warn!("nothing to reply under any more: {why}"),
+                    Err(error @ (hub::Error::NotFound(_) | hub::Error::Invalid(_))) => {
+                        log::warn!("will never answer {}: {error}", notification.id)
+                    }
                     replied => {
                         log::info!("answered {} with comment {}", notification.sender.name, replied?.id);
                         metrics::counter("echo_replies_total", &[], 1.0);

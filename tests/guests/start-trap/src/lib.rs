@@ -1,4 +1,4 @@
-//! Traps in a static constructor, so before the host can call anything.
+//! Traps while it is instantiated, so before the host can call anything.
 
 use warren_guest_sdk::{Agent, Outcome, Result, WorkItem};
 
@@ -6,23 +6,17 @@ struct StartTrap;
 
 impl Agent for StartTrap {
     fn activate(_item: WorkItem) -> Result<Outcome> {
-        Ok(Outcome::new().summary("the static constructor did not run"))
+        Ok(Outcome::new().summary("the component was instantiated without running its initialisation"))
     }
 }
 
 warren_guest_sdk::export!(StartTrap);
 
-/// wasm-ld gathers the pointers of this section into `__wasm_call_ctors`, which `_initialize` calls.
+/// A core module's export of this name runs when the component is instantiated. A static constructor would be too late:
+/// in such a guest it runs with the first call.
 #[cfg(target_family = "wasm")]
-#[used]
-#[allow(
-    unsafe_code,
-    reason = "a constructor that the linker finds by its section has no safe form"
-)]
-#[unsafe(link_section = ".init_array")]
-static CONSTRUCTOR: extern "C" fn() = {
-    extern "C" fn trap() {
-        std::arch::wasm32::unreachable()
-    }
-    trap
-};
+#[allow(unsafe_code, reason = "the name is what the component's linker looks for")]
+#[unsafe(export_name = "_initialize")]
+extern "C" fn initialize() {
+    std::arch::wasm32::unreachable()
+}
