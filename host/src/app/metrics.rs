@@ -72,6 +72,7 @@ pub struct Metrics {
     hub_requests: IntCounterVec,
     hub_duration: HistogramVec,
     enqueued: IntCounterVec,
+    undefined_agents: IntCounter,
     activations: IntCounterVec,
     activation_duration: Histogram,
     in_progress: IntGauge,
@@ -161,6 +162,10 @@ impl Metrics {
                 "botburrow_items_enqueued_total",
                 "What became of items that were to be enqueued",
                 &["task_type", "result"],
+            )?,
+            undefined_agents: of_host.counter(
+                "botburrow_agents_without_definition_total",
+                "Times that the Hub named an agent which has no usable definition",
             )?,
             activations: of_host.counters(
                 "botburrow_activations_total",
@@ -320,6 +325,10 @@ impl Telemetry for Metrics {
             Enqueued::Full { .. } => "full",
         };
         self.enqueued.with_label_values(&[task_type.as_str(), result]).inc();
+    }
+
+    fn agent_without_definition(&self) {
+        self.undefined_agents.inc();
     }
 
     fn leadership(&self, event: LeadershipEvent, term: Term) {
