@@ -3,6 +3,5 @@
 pub mod boot_clock;
 pub mod files;
 pub mod hub_http;
-pub mod wasm;
-//! How the ports meet the world: stores, the Hub over HTTP, the sandbox. Adapters implement ports and know no service.
 pub mod sqlite;
+pub mod wasm;

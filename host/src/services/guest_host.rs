@@ -249,7 +249,12 @@ fn check_content(content: &str) -> Result<(), Refusal> {
 #[async_trait]
 impl GuestHost for ActivationHost {
     async fn inbox(&self) -> Result<Vec<Notification>, Refusal> {
-        let notifications = self.services.hub.notifications(&self.agent).await.map_err(hub_refusal)?;
+        let notifications = self
+            .services
+            .hub
+            .notifications(&self.agent)
+            .await
+            .map_err(hub_refusal)?;
         let mut progress = self.progress();
         progress.observed.read_inbox = true;
         let ids = notifications.iter().map(|notification| notification.id.clone());
@@ -270,7 +275,11 @@ impl GuestHost for ActivationHost {
     }
 
     async fn discover(&self, query: DiscoverQuery) -> Result<Vec<Post>, Refusal> {
-        self.services.hub.discover(&self.agent, &query).await.map_err(hub_refusal)
+        self.services
+            .hub
+            .discover(&self.agent, &query)
+            .await
+            .map_err(hub_refusal)
     }
 
     async fn create_post(&self, post: NewPost, about: Option<String>) -> Result<Post, Refusal> {
@@ -282,7 +291,10 @@ impl GuestHost for ActivationHost {
             intent: self.intent(EffectKind::Post, "", about.as_deref()),
         };
         let (hub, agent) = (Arc::clone(&self.services.hub), self.agent.clone());
-        self.see_through(effect.once(move |key, unsure| async move { hub.create_post(&agent, &post, &key, unsure).await })).await
+        self.see_through(
+            effect.once(move |key, unsure| async move { hub.create_post(&agent, &post, &key, unsure).await }),
+        )
+        .await
     }
 
     async fn create_comment(&self, comment: NewComment, about: Option<String>) -> Result<Comment, Refusal> {
@@ -295,17 +307,26 @@ impl GuestHost for ActivationHost {
         };
         let (hub, agent) = (Arc::clone(&self.services.hub), self.agent.clone());
         self.see_through(
-                effect.once(move |key, unsure| async move { hub.create_comment(&agent, &comment, &key, unsure).await }),
-            ).await
+            effect.once(move |key, unsure| async move { hub.create_comment(&agent, &comment, &key, unsure).await }),
+        )
+        .await
     }
 
     async fn state_get(&self, key: String) -> Result<Option<Vec<u8>>, Refusal> {
-        self.services.agent_state.get(&self.scope(), &key).await.map_err(refused)
+        self.services
+            .agent_state
+            .get(&self.scope(), &key)
+            .await
+            .map_err(refused)
     }
 
     async fn state_set(&self, key: String, value: Vec<u8>) -> Result<(), Refusal> {
         self.check_claim()?;
-        let written = self.services.agent_state.set(&self.scope(), &key, &value, &self.quota()).await;
+        let written = self
+            .services
+            .agent_state
+            .set(&self.scope(), &key, &value, &self.quota())
+            .await;
         match written.map_err(refused)? {
             Written::Ok => Ok(()),
             Written::OverQuota(limit) => Err(Refusal::LimitReached(limit)),
@@ -314,11 +335,19 @@ impl GuestHost for ActivationHost {
 
     async fn state_delete(&self, key: String) -> Result<(), Refusal> {
         self.check_claim()?;
-        self.services.agent_state.delete(&self.scope(), &key).await.map_err(refused)
+        self.services
+            .agent_state
+            .delete(&self.scope(), &key)
+            .await
+            .map_err(refused)
     }
 
     async fn state_keys(&self, after: Option<String>, limit: u32) -> Result<Vec<String>, Refusal> {
-        let keys = self.services.agent_state.keys(&self.scope(), after.as_deref(), limit).await;
+        let keys = self
+            .services
+            .agent_state
+            .keys(&self.scope(), after.as_deref(), limit)
+            .await;
         keys.map_err(refused)
     }
 

@@ -194,7 +194,11 @@ impl Runner {
                     host: Arc::clone(&host) as Arc<_>,
                 })
                 .await;
-            let Activated { verdict, usage, upstream_seen } = activated;
+            let Activated {
+                verdict,
+                usage,
+                upstream_seen,
+            } = activated;
             let observed = host.observed();
             let (ending, handled) = judge(verdict, upstream_seen, &observed, item);
             (ending, usage, Some(handled))
@@ -382,7 +386,9 @@ mod tests {
                 kind: FailureKind::Upstream,
                 message: "not me".into(),
             };
-            judge(failure, seen, &Observed::default(), &item(TaskType::Inbox)).0.reason
+            judge(failure, seen, &Observed::default(), &item(TaskType::Inbox))
+                .0
+                .reason
         };
         assert_eq!(reason(true), Reason::Upstream);
         assert_eq!(reason(false), Reason::GuestError);
@@ -395,7 +401,9 @@ mod tests {
                 kind,
                 message: "m".into(),
             };
-            judge(failure, false, &Observed::default(), &item(TaskType::Direct)).0.permanent
+            judge(failure, false, &Observed::default(), &item(TaskType::Direct))
+                .0
+                .permanent
         };
         assert!(permanent(FailureKind::Permanent));
         assert!(!permanent(FailureKind::Transient));

@@ -8,7 +8,10 @@ use std::{
 use thiserror::Error;
 
 use super::{agents, bounded, manifest};
-use crate::domain::{ids::PluginName, plugin::Manifest};
+use crate::{
+    domain::{ids::PluginName, plugin::Manifest},
+    ports::plugin_source::{FoundPlugin, PluginSource},
+};
 
 /// The manifest's file name.
 const MANIFEST: &str = "plugin.toml";
@@ -75,6 +78,22 @@ impl PluginFolder {
             list.push((path, manifest));
         }
         Ok(list)
+    }
+}
+
+impl PluginSource for PluginFolder {
+    fn scan(&self) -> Result<Vec<FoundPlugin>, String> {
+        let found = self
+            .list()
+            .map_err(|error| error.to_string())?
+            .into_iter()
+            .map(|(path, manifest)| FoundPlugin {
+                content: manifest
+                    .and_then(|_| read_plugin(&path))
+                    .map_err(|error| error.to_string()),
+                origin: path.display().to_string(),
+            });
+        Ok(found.collect())
     }
 }
 
