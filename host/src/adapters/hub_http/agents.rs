@@ -19,7 +19,10 @@ use serde::{
     de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::value::RawValue;
-use tokio::sync::mpsc;
+use tokio::{
+    sync::mpsc,
+    task::{JoinError, JoinHandle},
+};
 
 use super::{
     address::Call,
@@ -102,28 +105,30 @@ pub(super) async fn stream(
         Ok(ControlFlow::Break(())) => return Ok(handed),
         Ok(ControlFlow::Continue(())) => {}
     }
-    let outcome = match parser.await {
-        Ok(outcome) => outcome,
-        Err(stopped) => match stopped.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => {
-                return Err((
-                    handed,
-                    Failure::new(Kind::Lost, format!("{call}: this host is shutting down")),
-                ));
-            }
-        },
+    let skipped = match ended(parser).await {
+        Some(Ok(skipped)) => skipped,
+        Some(Err(error)) => {
+            let what = body::words(&error);
+            return Err((handed, body::not_the_api(call, status, &content_type, &what)));
+        }
+        None => {
+            let message = format!("{call}: this host is shutting down");
+            return Err((handed, Failure::new(Kind::Lost, message)));
+        }
     };
-    let skipped = outcome.map_err(|error| {
-        (
-            handed,
-            body::not_the_api(call, status, &content_type, &body::words(&error)),
-        )
-    })?;
     if skipped > 0 {
         tracing::warn!(%call, skipped, valid = handed, "the Hub listed agents without a valid id or name");
     }
     Ok(handed)
+}
+
+/// What a blocking task has come to; none if the runtime stopped before it began. Its panic goes on here.
+async fn ended<T>(task: JoinHandle<T>) -> Option<T> {
+    match task.await.map_err(JoinError::try_into_panic) {
+        Ok(outcome) => Some(outcome),
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        Err(Err(_)) => None,
+    }
 }
 
 /// The body as the parser reads it. The end of the queue is the end of the body.
