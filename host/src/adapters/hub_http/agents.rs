@@ -53,7 +53,7 @@ pub(super) enum Order {
 /// many had been handed over before it.
 pub(super) async fn stream(
     call: &Call,
-    mut response: Response,
+    response: Response,
     max: u64,
     order: Order,
     sink: AgentSink<'_>,
@@ -64,23 +64,7 @@ pub(super) async fn stream(
     let (windows, mut parsed) = mpsc::channel(1);
     let parser = tokio::task::spawn_blocking(move || parse(Chunks::new(waiting), windows, order));
 
-    let feed = async move {
-        let mut size = 0;
-        while let Some(chunk) = response
-            .chunk()
-            .await
-            .map_err(|error| Failure::transport(call, error))?
-        {
-            size += chunk.len() as u64;
-            if size > max {
-                return Err(body::too_large(call, status, max));
-            }
-            if chunks.send(chunk).await.is_err() {
-                break; // The parser has seen enough and says why.
-            }
-        }
-        Ok(())
-    };
+    let feed = feed(call, response, max, chunks);
     let mut handed = 0;
     let hand_over = async {
         while let Some(window) = parsed.recv().await {
@@ -120,6 +104,25 @@ pub(super) async fn stream(
         tracing::warn!(%call, skipped, valid = handed, "the Hub listed agents without a valid id or name");
     }
     Ok(handed)
+}
+
+/// Gives the parser the body, up to `max` bytes of it. Ends early if the parser has seen enough, which then says why.
+async fn feed(call: &Call, mut response: Response, max: u64, chunks: mpsc::Sender<Bytes>) -> Result<(), Failure> {
+    let (status, mut size) = (response.status(), 0);
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| Failure::transport(call, error))?
+    {
+        size += chunk.len() as u64;
+        if size > max {
+            return Err(body::too_large(call, status, max));
+        }
+        if chunks.send(chunk).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// What a blocking task has come to; none if the runtime stopped before it began. Its panic goes on here.
