@@ -113,7 +113,7 @@ impl Parts {
             store,
             description: format!("SQLite file {}", config.store_path().display()),
             hub,
-            definitions: Arc::new(AgentFiles::new(config.host.agents_dir.clone())),
+            definitions: Arc::new(AgentFiles::new(config.host.agents_dir.clone(), Arc::clone(&clock))),
             plugins,
             claims,
             guest_services,
