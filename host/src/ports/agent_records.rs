@@ -1,0 +1,63 @@
+//! What the store knows of each agent, and what operators set: the answer to "why did it not run?".
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+
+use super::store::StoreError;
+use crate::domain::{
+    breaker::{Breaker, Transition},
+    ending::Reason,
+    ids::{AgentId, AgentName},
+    time::UnixMillis,
+};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentRecord {
+    pub id: AgentId,
+    pub name: AgentName,
+    pub paused: bool,
+    pub breaker: Breaker,
+    /// Until when inbox and discovery items wait, and how many cool-downs in a row that makes.
+    pub cool_until: Option<UnixMillis>,
+    pub cool_downs: u32,
+    pub last_started: Option<UnixMillis>,
+    pub last_ended: Option<UnixMillis>,
+    pub last_reason: Option<Reason>,
+    pub last_detail: String,
+    /// How often activations ended how, since the store was made.
+    pub endings: BTreeMap<Reason, u64>,
+    /// Posts and comments of the current UTC day.
+    pub posts_today: u32,
+    pub comments_today: u32,
+    /// The store's time when this was read: what the times above are compared with.
+    pub now: UnixMillis,
+}
+
+/// What an operator does to an agent's breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BreakerCommand {
+    Reset,
+    ForceOpen,
+    Disable,
+}
+
+#[async_trait]
+pub trait AgentRecords: Send + Sync {
+    /// By id or by name, whichever matches; the id first.
+    async fn agent(&self, id_or_name: &str) -> Result<Option<AgentRecord>, StoreError>;
+
+    /// At most `limit` after `after` (an id), in byte order of ids.
+    async fn agents(&self, after: Option<&AgentId>, limit: u32) -> Result<Vec<AgentRecord>, StoreError>;
+
+    /// Pause or resume: paused agents' items are held, resumed ones' are ready again. False if there is no such agent.
+    async fn set_paused(&self, agent: &AgentId, paused: bool) -> Result<bool, StoreError>;
+
+    /// The transition, with its event recorded and held or delayed items made ready where it allows that; nothing if
+    /// there is no such agent.
+    async fn command_breaker(&self, agent: &AgentId, command: BreakerCommand)
+    -> Result<Option<Transition>, StoreError>;
+
+    /// Agents whose breaker is not closed, with the time from which they may run, soonest first.
+    async fn in_backoff(&self, limit: u32) -> Result<Vec<AgentRecord>, StoreError>;
+}

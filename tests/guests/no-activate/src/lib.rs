@@ -1,0 +1,1 @@
+//! A component that exports nothing: it is valid, and no plugin.
