@@ -1,7 +1,7 @@
 //! What a component is, read from its bytes: enough to refuse it with reasons before it costs a compilation.
 
 use sha2::{Digest as _, Sha256};
-use wasmparser::{Encoding, Parser, Payload};
+use wasmparser::{ComponentTypeRef, Encoding, Parser, Payload, TypeBounds};
 
 use crate::{
     domain::{
@@ -83,7 +83,11 @@ fn names(component: &[u8]) -> Result<(Vec<String>, Vec<String>), PrepareError> {
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentImportSection(section) if depth == 0 => {
                 for import in section {
-                    imports.push(import.map_err(unreadable)?.name.name.to_owned());
+                    let import = import.map_err(unreadable)?;
+                    // The world's own names for types of its interfaces: nothing to provide.
+                    if !matches!(import.ty, ComponentTypeRef::Type(TypeBounds::Eq(_))) {
+                        imports.push(import.name.name.to_owned());
+                    }
                 }
             }
             Payload::ComponentExportSection(section) if depth == 0 => {
