@@ -215,6 +215,18 @@ impl Shared {
         #[allow(unsafe_code)]
         let compiled = unsafe { Component::deserialize(&self.engine, &artifact) };
         // What is left to go wrong with sound code is the pool's limits.
-        compiled.map_err(|error| PrepareError::TooLarge(format!("it does not fit the operator's maxima: {error:#}")))
+        compiled.map_err(|error| {
+            let Limits {
+                memory,
+                table_elements,
+                instances,
+                memories,
+                ..
+            } = self.maxima;
+            PrepareError::TooLarge(format!(
+                "it starts with more than the operator's maxima (memory {memory}, table elements {table_elements}, \
+                 instances {instances}, memories {memories}): {error:#}"
+            ))
+        })
     }
 }

@@ -63,11 +63,17 @@ async fn dropping_an_activation_ends_its_guest_and_frees_its_place() {
 #[tokio::test]
 async fn waiting_for_a_place_can_be_given_up() {
     let prepared = with_slots(1).await;
+    let host = FakeHost::new(Hub::NeverAnswers);
     let holder = tokio::spawn({
         let prepared = Arc::clone(&prepared);
-        let host = FakeHost::new(Hub::NeverAnswers);
+        let host = Arc::clone(&host);
         async move { prepared.activate(activation(&host, "inbox")).await }
     });
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while host.calls.load(SeqCst) == 0 {
+        assert!(Instant::now() < deadline, "the first guest does not start");
+        tokio::task::yield_now().await;
+    }
     let waiting = prepared.activate(activation(&FakeHost::new(Hub::Answers), "counter"));
     assert!(timeout(Duration::from_millis(100), waiting).await.is_err());
     holder.abort();
