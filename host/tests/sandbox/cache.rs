@@ -4,11 +4,13 @@ use std::{
     fs,
     os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use warren::adapters::wasm::SandboxConfig;
+use wasmtime::Engine;
 
 use super::{
     harness::{FakeHost, Hub, activation, prepare, sandbox, small, stop},
@@ -116,19 +118,47 @@ async fn an_unsound_artifact_is_replaced() {
 }
 
 #[tokio::test]
-async fn an_artifact_with_a_true_checksum_that_is_no_artifact_is_replaced() {
-    use sha2::{Digest, Sha256};
+async fn what_is_no_artifact_of_this_engine_is_replaced_even_with_a_true_checksum() {
+    let other_engine = Engine::default()
+        .precompile_component(&component("", "unreachable"))
+        .unwrap();
+    for foreign in [b"not machine code at all".to_vec(), other_engine] {
+        let (_parent, folder, artifact) = filled().await;
+        let sound = fs::read(&artifact).unwrap();
+        let checksum: String = Sha256::digest(&foreign)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        fs::write(&artifact, foreign).unwrap();
+        fs::write(artifact.with_extension("sha256"), checksum).unwrap();
+        prepare_with(&folder).await;
+        assert_eq!(fs::read(&artifact).unwrap(), sound);
+    }
+}
+
+#[tokio::test]
+async fn only_the_artifacts_used_last_are_kept() {
     let (_parent, folder, artifact) = filled().await;
-    let sound = fs::read(&artifact).unwrap();
-    let foreign = b"not machine code at all";
-    let checksum: String = Sha256::digest(foreign)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    fs::write(&artifact, foreign).unwrap();
-    fs::write(artifact.with_extension("sha256"), checksum).unwrap();
+    for n in 0..70 {
+        let older = folder.join(format!("{n:064x}-0000000000000000.cwasm"));
+        fs::write(older.with_extension("sha256"), b"").unwrap();
+        fs::write(&older, b"").unwrap();
+        let used = SystemTime::UNIX_EPOCH + Duration::from_secs(n);
+        fs::File::open(&older).unwrap().set_modified(used).unwrap();
+    }
+    let unfinished = folder.join(".unfinished");
+    fs::write(&unfinished, b"").unwrap();
+    fs::File::open(&unfinished)
+        .unwrap()
+        .set_modified(SystemTime::UNIX_EPOCH)
+        .unwrap();
+    fs::remove_file(&artifact).unwrap();
     prepare_with(&folder).await;
-    assert_eq!(fs::read(&artifact).unwrap(), sound);
+    let kept = artifacts(&folder);
+    assert_eq!(kept.len(), 64);
+    assert!(kept.contains(&artifact));
+    assert!(!kept[0].display().to_string().contains(&format!("{:064x}", 6)));
+    assert!(!unfinished.exists());
 }
 
 #[tokio::test]

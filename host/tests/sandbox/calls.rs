@@ -1,16 +1,21 @@
 //! What guests can call, and what comes of it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering::SeqCst},
+};
 
 use warren::{
-    domain::ending::Reason,
+    domain::{ending::Reason, work_item::TaskType},
     ports::{
         guest::{LogLevel, MeasurementKind},
         sandbox::{Activated, Activation, FailureKind, Verdict},
     },
 };
 
-use super::harness::{FakeHost, Hub, activation, hostile, run, stop, summary};
+use warren_tests::guests;
+
+use super::harness::{FakeHost, Hub, activation, hostile, prepare, run, sandbox, small, stop, summary};
 
 async fn run_on(host: &Arc<FakeHost>, payload: &str) -> Activated {
     hostile().await.activate(activation(host, payload)).await
@@ -38,6 +43,22 @@ async fn the_hub_answers_and_a_reply_names_what_it_answers() {
 }
 
 #[tokio::test]
+async fn the_bundled_echo_answers() {
+    let sandbox = sandbox(small());
+    let prepared = prepare(&sandbox, guests::component("echo")).await;
+    let host = FakeHost::new(Hub::Answers);
+    let mut inbox = activation(&host, "");
+    inbox.item.task_type = TaskType::Inbox;
+    inbox.item.payload = None;
+    let activated = prepared.activate(inbox).await;
+    let Verdict::Outcome { handled, .. } = &activated.verdict else {
+        panic!("{:?}", activated.verdict)
+    };
+    assert_eq!(*handled, ["notification-1"]);
+    assert!(host.calls.load(SeqCst) >= 2, "it read and replied");
+}
+
+#[tokio::test]
 async fn an_upstream_failure_is_seen_by_guest_and_host() {
     let host = FakeHost::new(Hub::Fails);
     let activated = run_on(&host, "hub-loop 3").await;
@@ -52,13 +73,15 @@ async fn a_lost_claim_ends_the_guest_whatever_it_would_do() {
     let (reason, detail) = stop(&activated);
     assert_eq!(reason, Reason::LeaseLost);
     assert!(detail.contains("somebody else"), "{detail}");
-    assert_eq!(host.calls.load(std::sync::atomic::Ordering::SeqCst), 1);
+    assert_eq!(host.calls.load(SeqCst), 1);
 }
 
 #[tokio::test]
 async fn a_panic_in_a_host_call_is_the_hosts_fault_and_nobody_elses() {
-    let activated = run_on(&FakeHost::new(Hub::Panics), "inbox").await;
-    assert_eq!(stop(&activated).0, Reason::HostFault, "{:?}", activated.verdict);
+    for deed in ["inbox", "metrics 1"] {
+        let activated = run_on(&FakeHost::new(Hub::Panics), deed).await;
+        assert_eq!(stop(&activated).0, Reason::HostFault, "{:?}", activated.verdict);
+    }
     assert_eq!(summary(&run("counter").await), "1");
 }
 

@@ -13,7 +13,10 @@ use warren::{
 };
 use warren_tests::guests;
 
-use super::harness::{FakeHost, Hub, activation, prepare, sandbox, small, stop, summary};
+use super::{
+    harness::{FakeHost, Hub, activation, prepare, sandbox, small, stop, summary},
+    plugin::Plugin,
+};
 
 async fn with_slots(slots: u32) -> Arc<dyn Prepared> {
     let sandbox = sandbox(SandboxConfig { slots, ..small() });
@@ -34,6 +37,45 @@ async fn more_activations_than_places_all_succeed() {
     }
     while let Some(activated) = running.join_next().await {
         assert_eq!(summary(&activated.unwrap()), "slept 5 ms");
+    }
+}
+
+#[tokio::test]
+async fn the_pool_holds_all_places_at_the_maxima() {
+    let maxima = Limits {
+        memory: 16 * 1024 * 1024,
+        ..Limits::default()
+    };
+    let sandbox = sandbox(SandboxConfig {
+        slots: 6,
+        maxima,
+        guest_threads: 2,
+        tick: Duration::from_millis(1),
+        ..small()
+    });
+    let others = "(core instance (instantiate $other))".repeat(63);
+    let greedy = Plugin {
+        imports: &format!("(core module $other) {others}"),
+        contents: &format!("{} {}", "(table 3000 funcref)".repeat(32), "(memory 1)".repeat(7)),
+        // Takes all memory there is, works for some ticks so that the others start meanwhile, and returns `ok` of nothing.
+        body: "(local $n i32)
+            (if (i32.eq (memory.grow $main (i32.const 248)) (i32.const -1)) (then unreachable))
+            (loop $again
+              (local.set $n (i32.add (local.get $n) (i32.const 1)))
+              (br_if $again (i32.lt_u (local.get $n) (i32.const 20000000))))
+            (i32.const 2048)",
+        ..Plugin::default()
+    };
+    let prepared = prepare(&sandbox, greedy.component()).await;
+    let mut running = JoinSet::new();
+    for _ in 0..20 {
+        let prepared = Arc::clone(&prepared);
+        running.spawn(async move { prepared.activate(activation(&FakeHost::new(Hub::Answers), "")).await });
+    }
+    while let Some(activated) = running.join_next().await {
+        let activated = activated.unwrap();
+        assert_eq!(summary(&activated), "");
+        assert_eq!(activated.usage.memory, 16 * 1024 * 1024);
     }
 }
 

@@ -15,7 +15,7 @@ use warren_tests::guests;
 
 use super::{
     harness::{FakeHost, Hub, activation, hostile, prepare, run, run_within, sandbox, small, stop, summary},
-    plugin::{self, component},
+    plugin::{Plugin, component},
 };
 
 const MIB: u64 = 1024 * 1024;
@@ -263,8 +263,8 @@ async fn recursion_without_end_traps() {
 }
 
 #[tokio::test]
-async fn host_resources_are_bounded() {
-    let subscribes_without_end = plugin::Plugin {
+async fn resources_and_handles_are_bounded() {
+    let subscribes_without_end = Plugin {
         imports: r#"
             (import "wasi:io/poll@0.2.0" (instance $poll (export "pollable" (type (sub resource)))))
             (alias export $poll "pollable" (type $pollable))
@@ -278,10 +278,22 @@ async fn host_resources_are_bounded() {
         contents: r#"(import "clock" "subscribe" (func $subscribe (param i64) (result i32)))"#,
         body: "(loop $again (drop (call $subscribe (i64.const 0))) (br $again)) unreachable",
     };
-    let prepared = prepare(&sandbox(small()), subscribes_without_end.component()).await;
-    let activated = prepared.activate(activation(&FakeHost::new(Hub::Answers), "")).await;
-    let (reason, detail) = stop(&activated);
-    assert_eq!(reason, Reason::MemoryLimit, "{detail}");
+    let makes_its_own_without_end = Plugin {
+        imports: r#"
+            (type $own (resource (rep i32)))
+            (core func $new (canon resource.new $own))
+            (core instance $imports (export "new" (func $new)))"#,
+        with: r#"(with "own" (instance $imports))"#,
+        contents: r#"(import "own" "new" (func $new (param i32) (result i32)))"#,
+        body: "(loop $again (drop (call $new (i32.const 0))) (br $again)) unreachable",
+    };
+    let sandbox = sandbox(small());
+    for guest in [subscribes_without_end, makes_its_own_without_end] {
+        let prepared = prepare(&sandbox, guest.component()).await;
+        let activated = prepared.activate(activation(&FakeHost::new(Hub::Answers), "")).await;
+        let (reason, detail) = stop(&activated);
+        assert_eq!(reason, Reason::MemoryLimit, "{detail}");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Components that are refused, each with words that help.
 
 use warren::{
+    adapters::wasm::{SandboxConfig, WasmSandbox},
     domain::{
         capability::{Capability, CapabilitySet},
         ending::Reason,
@@ -15,7 +16,6 @@ use super::{
     harness::{FakeHost, Hub, activation, all, hostile, item, manifest, prepare, sandbox, small, stop, summary},
     plugin::component,
 };
-use warren::adapters::wasm::SandboxConfig;
 
 async fn refused(component: Vec<u8>, capabilities: CapabilitySet) -> PrepareError {
     match sandbox(small()).prepare(&manifest(capabilities), component).await {
@@ -191,5 +191,18 @@ async fn reading_and_writing_the_hub_are_granted_apart() {
         };
         let activated = hostile().await.activate(activation).await;
         assert_eq!(summary(&activated), expected, "{deed} without {left_out}");
+    }
+}
+
+#[test]
+fn a_pool_that_no_machine_has_is_refused_in_words() {
+    for slots in [0, 10_000_000] {
+        let Err(error) = WasmSandbox::new(SandboxConfig { slots, ..small() }) else {
+            panic!("there can't be {slots} places");
+        };
+        assert!(
+            error.to_string().contains("place") || error.to_string().contains("slots"),
+            "{error}"
+        );
     }
 }
