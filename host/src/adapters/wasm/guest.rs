@@ -165,7 +165,8 @@ pub fn limit(store: &mut Store<Guest>) {
 }
 
 /// What may be copied out of the guest depends on who takes it: a host function up to `copy`, the host as the result up
-/// to `outcome`. wasmtime reads the allowance where either begins.
+/// to `outcome`. wasmtime reads the allowance where either begins, and takes the bytes of texts and what a list takes in
+/// the host from it: 24 bytes for each text of a list.
 fn allow_copying(mut store: StoreContextMut<'_, Guest>, hook: CallHook) -> Result<()> {
     let limits = &store.data().limits;
     let allowance = match hook {
