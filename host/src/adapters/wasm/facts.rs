@@ -14,7 +14,7 @@ use crate::{
 /// The package of Warren's own contract.
 const CONTRACT: &str = "warren:agent/";
 
-/// What every toolchain's guests import: linked always, with nothing behind it.
+/// What every toolchain's guests import, in any version of WASI 0.2: linked always, with nothing behind it.
 const BASELINE: [&str; 6] = [
     "wasi:cli/",
     "wasi:clocks/",
@@ -123,7 +123,8 @@ fn capability(name: &str) -> Option<Capability> {
 }
 
 fn known(name: &str) -> bool {
-    name == TYPES || capability(name).is_some() || BASELINE.iter().any(|baseline| name.starts_with(baseline))
+    let baseline = || name.contains("@0.2.") && BASELINE.iter().any(|package| name.starts_with(package));
+    name == TYPES || capability(name).is_some() || baseline()
 }
 
 /// Whether `capabilities` cover what needs `needed`.
