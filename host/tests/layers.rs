@@ -15,12 +15,23 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("services", &["domain", "ports", "services"]),
     ("devhub", &["devhub"]),
     ("app", &["domain", "ports", "adapters", "services", "devhub", "app"]),
-    ("cli", &["domain", "ports", "adapters", "services", "devhub", "app", "cli"]),
+    (
+        "cli",
+        &["domain", "ports", "adapters", "services", "devhub", "app", "cli"],
+    ),
 ];
 
 /// What the domain must not know.
-const NOT_IN_DOMAIN: &[&str] =
-    &["tokio", "serde", "std::fs", "std::io", "std::net", "std::process", "SystemTime", "Instant::now"];
+const NOT_IN_DOMAIN: &[&str] = &[
+    "tokio",
+    "serde",
+    "std::fs",
+    "std::io",
+    "std::net",
+    "std::process",
+    "SystemTime",
+    "Instant::now",
+];
 
 #[test]
 fn imports_follow_the_direction_of_the_layers() {
@@ -76,7 +87,9 @@ fn the_reader_of_imports_sees_every_form() {
     );
     let named: Vec<_> = named_modules(&text).into_iter().collect();
     assert_eq!(named, ["adapters", "app", "domain", "services"]);
-    let below: Vec<_> = paths_below("use crate::adapters::{sqlite::A, wasm};", "crate::adapters").into_iter().collect();
+    let below: Vec<_> = paths_below("use crate::adapters::{sqlite::A, wasm};", "crate::adapters")
+        .into_iter()
+        .collect();
     assert_eq!(below, ["sqlite", "wasm"]);
 }
 
@@ -101,7 +114,10 @@ fn sources(layer: &str) -> Vec<PathBuf> {
 
 /// The source without its line comments.
 fn code(text: &str) -> String {
-    text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .map(|line| line.split("//").next().unwrap_or_default())
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// The modules right below the crate's root that a source names.
@@ -150,6 +166,16 @@ fn identifier(text: &str) -> Option<String> {
 
 /// Which adapter a file belongs to.
 fn adapter_of(file: &Path) -> Option<String> {
-    let below = file.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/adapters")).ok()?;
-    Some(below.components().next()?.as_os_str().to_str()?.trim_end_matches(".rs").to_owned())
+    let below = file
+        .strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/adapters"))
+        .ok()?;
+    Some(
+        below
+            .components()
+            .next()?
+            .as_os_str()
+            .to_str()?
+            .trim_end_matches(".rs")
+            .to_owned(),
+    )
 }

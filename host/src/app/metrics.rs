@@ -13,7 +13,7 @@ use std::{
         Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use prometheus::{
@@ -64,6 +64,7 @@ pub struct Metrics {
     instance: String,
     agents: BoundedLabel,
     guests: GuestMetrics,
+    hub: Mutex<HubSight>,
 
     is_leader: IntGaugeVec,
     leader_transitions: IntCounterVec,
@@ -81,6 +82,7 @@ pub struct Metrics {
     budget_failures: IntCounter,
     breaker_transitions: IntCounterVec,
     recovered: IntCounter,
+    without_definition: IntCounter,
 
     term: IntGauge,
     queue_depth: IntGaugeVec,
@@ -89,6 +91,15 @@ pub struct Metrics {
     active_tasks: IntGauge,
     agents_in_backoff: IntGauge,
     backoff_remaining: GaugeVec,
+}
+
+/// What this host last saw of the Hub.
+#[derive(Clone, Debug, Default)]
+pub struct HubSight {
+    /// When it last answered; a refusal is an answer, too.
+    pub seen: Option<Instant>,
+    /// Why the last request got no answer, if it got none.
+    pub error: Option<String>,
 }
 
 /// Registers what is made with it.
@@ -198,6 +209,10 @@ impl Metrics {
                 "botburrow_items_recovered_total",
                 "Items whose claim ran out and that this host made ready again",
             )?,
+            without_definition: of_host.counter(
+                "botburrow_agents_without_definition_total",
+                "Times that the Hub named an agent that has no usable definition",
+            )?,
             term: of_cluster.gauge("botburrow_leader_term", "The leader's term")?,
             queue_depth: of_cluster.gauges("botburrow_queue_depth", "Ready items", &["priority"])?,
             queue_items: of_cluster.gauges("botburrow_queue_items", "Items that are not ready", &["state"])?,
@@ -222,6 +237,7 @@ impl Metrics {
             instance: instance.to_string(),
             agents: BoundedLabel::agents(),
             guests,
+            hub: Mutex::default(),
             host,
             cluster,
         };
@@ -246,6 +262,11 @@ impl Metrics {
     /// How many activations run on this host.
     pub fn activations_in_progress(&self) -> u64 {
         u64::try_from(self.in_progress.get()).unwrap_or(0)
+    }
+
+    /// What the last requests to the Hub show.
+    pub fn hub_sight(&self) -> HubSight {
+        self.hub.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn set_cluster(&self, snapshot: &ClusterSnapshot<'_>) {
@@ -322,6 +343,10 @@ impl Telemetry for Metrics {
         self.enqueued.with_label_values(&[task_type.as_str(), result]).inc();
     }
 
+    fn agent_without_definition(&self) {
+        self.without_definition.inc();
+    }
+
     fn leadership(&self, event: LeadershipEvent, term: Term) {
         let leads = event == LeadershipEvent::Became;
         self.leader_transitions.with_label_values(&[event.as_str()]).inc();
@@ -347,6 +372,18 @@ impl Telemetry for Metrics {
     }
 
     fn hub_request(&self, endpoint: &'static str, result: Result<(), &HubError>, took: Duration) {
+        {
+            let mut hub = self.hub.lock().unwrap_or_else(PoisonError::into_inner);
+            match result {
+                Err(error) if error.is_upstream() => hub.error = Some(error.to_string()),
+                _ => {
+                    *hub = HubSight {
+                        seen: Some(Instant::now()),
+                        error: None,
+                    }
+                }
+            }
+        }
         self.hub_requests
             .with_label_values(&[endpoint, outcome_of(result)])
             .inc();

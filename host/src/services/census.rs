@@ -62,9 +62,14 @@ impl Census {
     async fn count(&self, seen: Option<u64>) -> Result<u64, StoreError> {
         let stats = self.queue.stats().await?;
         let in_backoff = self.agents.in_backoff(MOST_IN_BACKOFF).await?;
-        self.telemetry.cluster(Some(ClusterSnapshot { queue: &stats, in_backoff: &in_backoff }));
+        self.telemetry.cluster(Some(ClusterSnapshot {
+            queue: &stats,
+            in_backoff: &in_backoff,
+        }));
         // What happened before this leadership was counted by whoever led then.
-        let Some(mut newest) = seen else { return self.events.latest().await };
+        let Some(mut newest) = seen else {
+            return self.events.latest().await;
+        };
         loop {
             let events = self.events.after(newest, EVENTS, Duration::ZERO).await?;
             for event in &events {

@@ -81,6 +81,7 @@ fn the_hub_the_queue_and_denials_are_counted() {
     metrics.breaker_changed("something a newer host wrote");
     metrics.recovered(3);
     metrics.budget_check_failed();
+    metrics.agent_without_definition();
     metrics.call_denied(&agent("a1"), Capability::HubWrite);
     assert_shows(
         &metrics,
@@ -94,6 +95,7 @@ fn the_hub_the_queue_and_denials_are_counted() {
             r#"botburrow_breaker_transitions_total{transition="other"} 1"#,
             "botburrow_items_recovered_total 3",
             "botburrow_budget_check_failures_total 1",
+            "botburrow_agents_without_definition_total 1",
             r#"botburrow_denied_calls_total{agent_id="a1",capability="hub:write"} 1"#,
         ],
     );
@@ -274,4 +276,15 @@ fn guests_numbers_over_the_limits_are_dropped_and_counted() {
         let line = format!(r#"botburrow_agent_custom_dropped_total{{agent_id="a1",reason="{reason}"}} {count}"#);
         assert_shows(&metrics, &[&line]);
     }
+}
+
+#[test]
+fn the_last_requests_show_whether_the_hub_is_there() {
+    let metrics = metrics();
+    assert!(metrics.hub_sight().seen.is_none() && metrics.hub_sight().error.is_none());
+    metrics.hub_request("poll", Err(&HubError::Unavailable("refused".into())), Duration::ZERO);
+    assert!(metrics.hub_sight().seen.is_none());
+    assert_eq!(metrics.hub_sight().error.as_deref(), Some("refused"));
+    metrics.hub_request("poll", Err(&HubError::Rejected("401".into())), Duration::ZERO);
+    assert!(metrics.hub_sight().seen.is_some() && metrics.hub_sight().error.is_none());
 }
