@@ -3,6 +3,7 @@
 //! One direction: `domain ← ports ← {adapters, services} ← app ← cli`. Adapters and services don't import each other, and
 //! `devhub` imports nothing of the rest (`tests/layers.rs` holds this).
 
+pub mod adapters;
 pub mod app;
 pub mod devhub;
 pub mod domain;

@@ -13,7 +13,10 @@ impl Clock for BootClock {
     fn now(&self) -> BootTime {
         let now = clock_gettime(ClockId::Boottime);
         // Both are never negative on this clock.
-        BootTime(Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0)))
+        BootTime(Duration::new(
+            u64::try_from(now.tv_sec).unwrap_or(0),
+            u32::try_from(now.tv_nsec).unwrap_or(0),
+        ))
     }
 }
 

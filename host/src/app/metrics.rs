@@ -13,7 +13,7 @@ use std::{
         Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use prometheus::{
@@ -64,7 +64,6 @@ pub struct Metrics {
     instance: String,
     agents: BoundedLabel,
     guests: GuestMetrics,
-    hub: Mutex<HubSight>,
 
     is_leader: IntGaugeVec,
     leader_transitions: IntCounterVec,
@@ -73,6 +72,7 @@ pub struct Metrics {
     hub_requests: IntCounterVec,
     hub_duration: HistogramVec,
     enqueued: IntCounterVec,
+    undefined_agents: IntCounter,
     activations: IntCounterVec,
     activation_duration: Histogram,
     in_progress: IntGauge,
@@ -82,7 +82,6 @@ pub struct Metrics {
     budget_failures: IntCounter,
     breaker_transitions: IntCounterVec,
     recovered: IntCounter,
-    without_definition: IntCounter,
 
     term: IntGauge,
     queue_depth: IntGaugeVec,
@@ -91,15 +90,6 @@ pub struct Metrics {
     active_tasks: IntGauge,
     agents_in_backoff: IntGauge,
     backoff_remaining: GaugeVec,
-}
-
-/// What this host last saw of the Hub.
-#[derive(Clone, Debug, Default)]
-pub struct HubSight {
-    /// When it last answered; a refusal is an answer, too.
-    pub seen: Option<Instant>,
-    /// Why the last request got no answer, if it got none.
-    pub error: Option<String>,
 }
 
 /// Registers what is made with it.
@@ -173,6 +163,10 @@ impl Metrics {
                 "What became of items that were to be enqueued",
                 &["task_type", "result"],
             )?,
+            undefined_agents: of_host.counter(
+                "botburrow_agents_without_definition_total",
+                "Times that the Hub named an agent which has no usable definition",
+            )?,
             activations: of_host.counters(
                 "botburrow_activations_total",
                 "Activations by how they ended",
@@ -209,10 +203,6 @@ impl Metrics {
                 "botburrow_items_recovered_total",
                 "Items whose claim ran out and that this host made ready again",
             )?,
-            without_definition: of_host.counter(
-                "botburrow_agents_without_definition_total",
-                "Times that the Hub named an agent that has no usable definition",
-            )?,
             term: of_cluster.gauge("botburrow_leader_term", "The leader's term")?,
             queue_depth: of_cluster.gauges("botburrow_queue_depth", "Ready items", &["priority"])?,
             queue_items: of_cluster.gauges("botburrow_queue_items", "Items that are not ready", &["state"])?,
@@ -237,7 +227,6 @@ impl Metrics {
             instance: instance.to_string(),
             agents: BoundedLabel::agents(),
             guests,
-            hub: Mutex::default(),
             host,
             cluster,
         };
@@ -262,11 +251,6 @@ impl Metrics {
     /// How many activations run on this host.
     pub fn activations_in_progress(&self) -> u64 {
         u64::try_from(self.in_progress.get()).unwrap_or(0)
-    }
-
-    /// What the last requests to the Hub show.
-    pub fn hub_sight(&self) -> HubSight {
-        self.hub.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn set_cluster(&self, snapshot: &ClusterSnapshot<'_>) {
@@ -344,7 +328,7 @@ impl Telemetry for Metrics {
     }
 
     fn agent_without_definition(&self) {
-        self.without_definition.inc();
+        self.undefined_agents.inc();
     }
 
     fn leadership(&self, event: LeadershipEvent, term: Term) {
@@ -372,18 +356,6 @@ impl Telemetry for Metrics {
     }
 
     fn hub_request(&self, endpoint: &'static str, result: Result<(), &HubError>, took: Duration) {
-        {
-            let mut hub = self.hub.lock().unwrap_or_else(PoisonError::into_inner);
-            match result {
-                Err(error) if error.is_upstream() => hub.error = Some(error.to_string()),
-                _ => {
-                    *hub = HubSight {
-                        seen: Some(Instant::now()),
-                        error: None,
-                    }
-                }
-            }
-        }
         self.hub_requests
             .with_label_values(&[endpoint, outcome_of(result)])
             .inc();

@@ -67,6 +67,9 @@ pub struct Activation {
 pub struct Activated {
     pub verdict: Verdict,
     pub usage: Usage,
+    /// Whether a call of the guest to the Hub or the store failed: only then is its own claim of
+    /// [`FailureKind::Upstream`] believed.
+    pub upstream_seen: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

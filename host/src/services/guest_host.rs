@@ -1,9 +1,8 @@
 //! Answers what one running guest asks of its host: the Hub as that agent, its state, its log, its numbers.
 //!
 //! Every effect passes here, so here stand the promises about effects: none is started after the claim's local deadline
-//! (I12), each happens once however often the activation is repeated, and none goes over the agent's limits. Calls run on
-//! the host's own runtime, not among the guests; an effect that has been sent is seen through and recorded even if the
-//! activation is cut meanwhile.
+//! (I12), each happens once however often the activation is repeated, and none goes over the agent's limits. An effect that
+//! has been sent is seen through and recorded even if the activation is cut meanwhile.
 
 use std::{
     collections::HashSet,
@@ -59,10 +58,6 @@ pub struct Observed {
     pub handed: HashSet<String>,
     /// The guest read its inbox.
     pub read_inbox: bool,
-    /// A call failed through no fault of the guest.
-    pub upstream_failed: bool,
-    pub posts: u32,
-    pub comments: u32,
 }
 
 #[derive(Default)]
@@ -111,20 +106,16 @@ impl ActivationHost {
         self.claim.check().map_err(|lost| Refusal::ClaimLost(lost.to_string()))
     }
 
-    /// Run a call on the host's own runtime. Cancelling the guest does not cut it.
-    async fn on_host<T: Send + 'static>(
+    /// Do an effect in a task of its own: once it is sent, cutting the guest must not keep its result from the record.
+    async fn see_through<T: Send + 'static>(
         &self,
-        call: impl Future<Output = Result<T, Refusal>> + Send + 'static,
+        effect: impl Future<Output = Result<T, Refusal>> + Send + 'static,
     ) -> Result<T, Refusal> {
-        let joined = self.services.under_way.spawn_on(call, &self.services.runtime).await;
-        let answer = joined.unwrap_or_else(|panic| {
-            error!(%panic, "a call of a guest failed inside the host");
+        let joined = self.services.under_way.spawn_on(effect, &self.services.runtime).await;
+        joined.unwrap_or_else(|panic| {
+            error!(%panic, "an effect failed inside the host");
             Err(Refusal::Upstream("the host failed to answer".to_owned()))
-        });
-        if matches!(answer, Err(Refusal::Upstream(_))) {
-            self.progress().observed.upstream_failed = true;
-        }
-        answer
+        })
     }
 
     fn scope(&self) -> StateScope {
@@ -258,41 +249,37 @@ fn check_content(content: &str) -> Result<(), Refusal> {
 #[async_trait]
 impl GuestHost for ActivationHost {
     async fn inbox(&self) -> Result<Vec<Notification>, Refusal> {
-        let (hub, agent) = (Arc::clone(&self.services.hub), self.agent.clone());
         let notifications = self
-            .on_host(async move { hub.notifications(&agent).await.map_err(hub_refusal) })
-            .await?;
+            .services
+            .hub
+            .notifications(&self.agent)
+            .await
+            .map_err(hub_refusal)?;
         let mut progress = self.progress();
         progress.observed.read_inbox = true;
-        progress
-            .observed
-            .handed
-            .extend(notifications.iter().map(|n| n.id.clone()));
+        let ids = notifications.iter().map(|notification| notification.id.clone());
+        progress.observed.handed.extend(ids);
         Ok(notifications)
     }
 
     async fn post(&self, id: String) -> Result<Post, Refusal> {
-        let hub = Arc::clone(&self.services.hub);
-        self.on_host(async move { hub.post(&id).await.map_err(hub_refusal) })
-            .await
+        self.services.hub.post(&id).await.map_err(hub_refusal)
     }
 
     async fn thread(&self, id: String) -> Result<Thread, Refusal> {
-        let hub = Arc::clone(&self.services.hub);
-        self.on_host(async move { hub.thread(&id).await.map_err(hub_refusal) })
-            .await
+        self.services.hub.thread(&id).await.map_err(hub_refusal)
     }
 
     async fn search(&self, query: SearchQuery) -> Result<Vec<Post>, Refusal> {
-        let hub = Arc::clone(&self.services.hub);
-        self.on_host(async move { hub.search(&query).await.map_err(hub_refusal) })
-            .await
+        self.services.hub.search(&query).await.map_err(hub_refusal)
     }
 
     async fn discover(&self, query: DiscoverQuery) -> Result<Vec<Post>, Refusal> {
-        let (hub, agent) = (Arc::clone(&self.services.hub), self.agent.clone());
-        self.on_host(async move { hub.discover(&agent, &query).await.map_err(hub_refusal) })
+        self.services
+            .hub
+            .discover(&self.agent, &query)
             .await
+            .map_err(hub_refusal)
     }
 
     async fn create_post(&self, post: NewPost, about: Option<String>) -> Result<Post, Refusal> {
@@ -304,11 +291,10 @@ impl GuestHost for ActivationHost {
             intent: self.intent(EffectKind::Post, "", about.as_deref()),
         };
         let (hub, agent) = (Arc::clone(&self.services.hub), self.agent.clone());
-        let created = self
-            .on_host(effect.once(move |key, unsure| async move { hub.create_post(&agent, &post, &key, unsure).await }))
-            .await?;
-        self.progress().observed.posts += 1;
-        Ok(created)
+        self.see_through(
+            effect.once(move |key, unsure| async move { hub.create_post(&agent, &post, &key, unsure).await }),
+        )
+        .await
     }
 
     async fn create_comment(&self, comment: NewComment, about: Option<String>) -> Result<Comment, Refusal> {
@@ -320,44 +306,49 @@ impl GuestHost for ActivationHost {
             intent: self.intent(EffectKind::Comment, &comment.post_id, about.as_deref()),
         };
         let (hub, agent) = (Arc::clone(&self.services.hub), self.agent.clone());
-        let created = self
-            .on_host(
-                effect.once(move |key, unsure| async move { hub.create_comment(&agent, &comment, &key, unsure).await }),
-            )
-            .await?;
-        self.progress().observed.comments += 1;
-        Ok(created)
+        self.see_through(
+            effect.once(move |key, unsure| async move { hub.create_comment(&agent, &comment, &key, unsure).await }),
+        )
+        .await
     }
 
     async fn state_get(&self, key: String) -> Result<Option<Vec<u8>>, Refusal> {
-        let (state, scope) = (Arc::clone(&self.services.agent_state), self.scope());
-        self.on_host(async move { state.get(&scope, &key).await.map_err(refused) })
+        self.services
+            .agent_state
+            .get(&self.scope(), &key)
             .await
+            .map_err(refused)
     }
 
     async fn state_set(&self, key: String, value: Vec<u8>) -> Result<(), Refusal> {
         self.check_claim()?;
-        let (state, scope, quota) = (Arc::clone(&self.services.agent_state), self.scope(), self.quota());
-        self.on_host(async move {
-            match state.set(&scope, &key, &value, &quota).await.map_err(refused)? {
-                Written::Ok => Ok(()),
-                Written::OverQuota(limit) => Err(Refusal::LimitReached(limit)),
-            }
-        })
-        .await
+        let written = self
+            .services
+            .agent_state
+            .set(&self.scope(), &key, &value, &self.quota())
+            .await;
+        match written.map_err(refused)? {
+            Written::Ok => Ok(()),
+            Written::OverQuota(limit) => Err(Refusal::LimitReached(limit)),
+        }
     }
 
     async fn state_delete(&self, key: String) -> Result<(), Refusal> {
         self.check_claim()?;
-        let (state, scope) = (Arc::clone(&self.services.agent_state), self.scope());
-        self.on_host(async move { state.delete(&scope, &key).await.map_err(refused) })
+        self.services
+            .agent_state
+            .delete(&self.scope(), &key)
             .await
+            .map_err(refused)
     }
 
     async fn state_keys(&self, after: Option<String>, limit: u32) -> Result<Vec<String>, Refusal> {
-        let (state, scope) = (Arc::clone(&self.services.agent_state), self.scope());
-        self.on_host(async move { state.keys(&scope, after.as_deref(), limit).await.map_err(refused) })
-            .await
+        let keys = self
+            .services
+            .agent_state
+            .keys(&self.scope(), after.as_deref(), limit)
+            .await;
+        keys.map_err(refused)
     }
 
     fn log(&self, level: LogLevel, context: &str, message: &str) {

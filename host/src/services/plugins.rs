@@ -16,6 +16,8 @@ use tracing::{error, info};
 
 use crate::{
     domain::{
+        agent::AgentDefinition,
+        capability::CapabilitySet,
         ids::PluginName,
         plugin::{Generation, Manifest},
     },
@@ -37,6 +39,11 @@ impl LoadedPlugin {
     /// Count one more activation.
     pub fn activated(&self) {
         self.activations.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What an agent may use of it: asked for by the manifest and granted by the definition.
+    pub fn capabilities(&self, definition: &AgentDefinition) -> CapabilitySet {
+        self.generation.manifest.capabilities.intersection(&definition.grants)
     }
 
     /// Activations of this generation on this host.
@@ -155,6 +162,20 @@ impl Plugins {
                 "this host has no plugin {name}; `warren plugin list` shows those that it has"
             )),
         }
+    }
+
+    /// What would run this agent now, or why nothing can.
+    pub fn for_agent(&self, definition: &AgentDefinition) -> Result<Arc<LoadedPlugin>, String> {
+        let loaded = self.current(&definition.plugin)?;
+        let missing = loaded.prepared.missing(&loaded.capabilities(definition));
+        if missing.iter().next().is_some() {
+            return Err(format!(
+                "plugin {} imports what agent {} is not granted: {missing}; add it to `capabilities.grants` in the \
+                 agent's config.yaml",
+                definition.plugin, definition.name
+            ));
+        }
+        Ok(loaded)
     }
 
     pub fn list(&self) -> Vec<PluginStatus> {

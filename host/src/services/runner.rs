@@ -140,23 +140,12 @@ impl Runner {
             .definitions
             .agent(&item.agent_name)
             .map_err(|error| error.to_string())?;
-        let plugin = self.plugins.current(&definition.plugin)?;
-        let manifest = &plugin.generation.manifest;
+        let plugin = self.plugins.for_agent(&definition)?;
         let limits = self
             .default_limits
-            .with(&manifest.limits, &self.max_limits)
+            .with(&plugin.generation.manifest.limits, &self.max_limits)
             .and_then(|limits| limits.with(&definition.limits, &self.max_limits))
             .map_err(|error| format!("agent {}: {error}", definition.name))?;
-        let missing = plugin
-            .prepared
-            .missing(&manifest.capabilities.intersection(&definition.grants));
-        if missing.iter().next().is_some() {
-            return Err(format!(
-                "plugin {} imports what agent {} is not granted: {missing}; add it to `capabilities.grants` in the \
-                 agent's config.yaml",
-                manifest.name, definition.name
-            ));
-        }
         Ok(Setup {
             definition,
             plugin,
@@ -199,20 +188,19 @@ impl Runner {
                 .prepared
                 .activate(Activation {
                     item: item.clone(),
-                    capabilities: setup
-                        .plugin
-                        .generation
-                        .manifest
-                        .capabilities
-                        .intersection(&setup.definition.grants),
+                    capabilities: setup.plugin.capabilities(&setup.definition),
                     limits: setup.limits.clone(),
                     config: Arc::clone(&setup.definition.config),
                     host: Arc::clone(&host) as Arc<_>,
                 })
                 .await;
-            let Activated { verdict, usage } = activated;
+            let Activated {
+                verdict,
+                usage,
+                upstream_seen,
+            } = activated;
             let observed = host.observed();
-            let (ending, handled) = judge(verdict, &observed, item);
+            let (ending, handled) = judge(verdict, upstream_seen, &observed, item);
             (ending, usage, Some(handled))
         };
         let (ending, usage, handled) = tokio::select! {
@@ -304,7 +292,7 @@ impl Runner {
 }
 
 /// What a guest's verdict means, and which notifications it has dealt with.
-fn judge(verdict: Verdict, observed: &Observed, item: &WorkItem) -> (Ending, Vec<String>) {
+fn judge(verdict: Verdict, upstream_seen: bool, observed: &Observed, item: &WorkItem) -> (Ending, Vec<String>) {
     match verdict {
         Verdict::Outcome { summary, handled } => {
             let (handled, unknown): (Vec<_>, Vec<_>) = handled.into_iter().partition(|id| observed.handed.contains(id));
@@ -321,7 +309,7 @@ fn judge(verdict: Verdict, observed: &Observed, item: &WorkItem) -> (Ending, Vec
         Verdict::Failure {
             kind: FailureKind::Upstream,
             message,
-        } if observed.upstream_failed => (Ending::new(Reason::Upstream, message), Vec::new()),
+        } if upstream_seen => (Ending::new(Reason::Upstream, message), Vec::new()),
         Verdict::Failure { kind, message } => {
             let mut ending = Ending::new(Reason::GuestError, message);
             ending.permanent = kind == FailureKind::Permanent;
@@ -375,6 +363,7 @@ mod tests {
     fn only_notifications_that_were_handed_over_are_marked_read() {
         let (ending, handled) = judge(
             outcome(&["n1", "forged"]),
+            false,
             &observed(&["n1", "n2"]),
             &item(TaskType::Inbox),
         );
@@ -383,7 +372,7 @@ mod tests {
 
     #[test]
     fn an_agent_that_leaves_its_inbox_alone_cools_down_and_one_with_an_empty_inbox_does_not() {
-        let cools = |observed: &Observed, task| judge(outcome(&[]), observed, &item(task)).0.cools_down();
+        let cools = |observed: &Observed, task| judge(outcome(&[]), false, observed, &item(task)).0.cools_down();
         assert!(cools(&observed(&["n1"]), TaskType::Inbox));
         assert!(cools(&Observed::default(), TaskType::Inbox));
         assert!(!cools(&observed(&[]), TaskType::Inbox));
@@ -392,38 +381,31 @@ mod tests {
 
     #[test]
     fn a_claim_of_upstream_is_believed_only_if_the_host_saw_it() {
-        let failure = || Verdict::Failure {
-            kind: FailureKind::Upstream,
-            message: "not me".into(),
+        let reason = |seen| {
+            let failure = Verdict::Failure {
+                kind: FailureKind::Upstream,
+                message: "not me".into(),
+            };
+            judge(failure, seen, &Observed::default(), &item(TaskType::Inbox))
+                .0
+                .reason
         };
-        let seen = Observed {
-            upstream_failed: true,
-            ..Observed::default()
-        };
-        assert_eq!(
-            judge(failure(), &seen, &item(TaskType::Inbox)).0.reason,
-            Reason::Upstream
-        );
-        assert_eq!(
-            judge(failure(), &Observed::default(), &item(TaskType::Inbox)).0.reason,
-            Reason::GuestError
-        );
+        assert_eq!(reason(true), Reason::Upstream);
+        assert_eq!(reason(false), Reason::GuestError);
     }
 
     #[test]
     fn a_permanent_failure_is_final_and_a_transient_one_is_not() {
-        let ending = |kind| {
-            judge(
-                Verdict::Failure {
-                    kind,
-                    message: "m".into(),
-                },
-                &Observed::default(),
-                &item(TaskType::Direct),
-            )
-            .0
+        let permanent = |kind| {
+            let failure = Verdict::Failure {
+                kind,
+                message: "m".into(),
+            };
+            judge(failure, false, &Observed::default(), &item(TaskType::Direct))
+                .0
+                .permanent
         };
-        assert!(ending(FailureKind::Permanent).permanent);
-        assert!(!ending(FailureKind::Transient).permanent);
+        assert!(permanent(FailureKind::Permanent));
+        assert!(!permanent(FailureKind::Transient));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -13,9 +13,9 @@ use super::{
     types::{Check, PluginRef, PluginView, RunningPlugin},
 };
 use crate::{
-    app::metrics::{HubSight, Metrics},
+    app::metrics::Metrics,
     domain::{agent::AgentDefinition, ids::HostName},
-    ports::{definitions::Definitions, store::Store},
+    ports::{definitions::Definitions, hub::HubError, store::Store},
     services::plugins::{PluginStatus, Plugins},
 };
 
@@ -46,6 +46,16 @@ pub struct HostFacts {
 pub struct HostState {
     plugins_loaded: AtomicBool,
     stopping: AtomicBool,
+    hub: Mutex<HubSight>,
+}
+
+/// What this host last saw of the Hub.
+#[derive(Clone, Debug, Default)]
+pub struct HubSight {
+    /// When it last answered; a refusal is an answer, too.
+    pub seen: Option<Instant>,
+    /// Why the last request got no answer, if it got none.
+    pub error: Option<String>,
 }
 
 impl HostState {
@@ -57,6 +67,25 @@ impl HostState {
     /// From now on `/ready` is red: the first step of a shutdown.
     pub fn stopping(&self) {
         self.stopping.store(true, Ordering::Release);
+    }
+
+    /// A request to the Hub has ended.
+    pub fn hub_answered(&self, result: Result<(), &HubError>) {
+        let mut sight = self.hub.lock().unwrap_or_else(PoisonError::into_inner);
+        match result {
+            Err(error) if error.is_upstream() => sight.error = Some(error.to_string()),
+            _ => {
+                *sight = HubSight {
+                    seen: Some(Instant::now()),
+                    error: None,
+                }
+            }
+        }
+    }
+
+    /// What the last requests to the Hub showed.
+    pub fn hub(&self) -> HubSight {
+        self.hub.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn running_check(&self) -> Check {

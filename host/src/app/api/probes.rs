@@ -52,7 +52,7 @@ pub async fn readiness(api: &Api) -> ReadyView {
         api.state.running_check(),
         store,
         api.state.plugins_check(&api.plugins.list()),
-        hub_check(&api.metrics.hub_sight()),
+        hub_check(&api.state.hub()),
     ];
     ReadyView {
         ready: checks.iter().all(|check| check.ok),

@@ -15,7 +15,7 @@ use super::{
     why::{Facts, sentences},
 };
 use crate::{
-    app::metrics::HubSight,
+    app::api::context::HubSight,
     domain::{
         ids::{AgentId, AgentName},
         work_item::{ItemRecord, ItemState},
@@ -47,7 +47,7 @@ pub async fn status(State(api): State<Api>) -> Result<Json<StatusView>, ApiError
         leader: leader.as_ref().map(views::leader),
         queue: views::queue(&stats),
         breakers: breakers.iter().map(views::breaker).collect(),
-        hub: hub(api.metrics.hub_sight()),
+        hub: hub(api.state.hub()),
         plugins: PluginCounts {
             ready: ready.len() as u64,
             failed: failed.into_iter().map(|plugin| plugin.name).collect(),

@@ -277,14 +277,3 @@ fn guests_numbers_over_the_limits_are_dropped_and_counted() {
         assert_shows(&metrics, &[&line]);
     }
 }
-
-#[test]
-fn the_last_requests_show_whether_the_hub_is_there() {
-    let metrics = metrics();
-    assert!(metrics.hub_sight().seen.is_none() && metrics.hub_sight().error.is_none());
-    metrics.hub_request("poll", Err(&HubError::Unavailable("refused".into())), Duration::ZERO);
-    assert!(metrics.hub_sight().seen.is_none());
-    assert_eq!(metrics.hub_sight().error.as_deref(), Some("refused"));
-    metrics.hub_request("poll", Err(&HubError::Rejected("401".into())), Duration::ZERO);
-    assert!(metrics.hub_sight().seen.is_some() && metrics.hub_sight().error.is_none());
-}

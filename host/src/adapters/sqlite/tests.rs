@@ -1,0 +1,1 @@
+//! What only this store has: plans, ownership, files, threads.

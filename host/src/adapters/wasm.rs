@@ -1,0 +1,220 @@
+//! The sandbox on wasmtime (DESIGN §8): takes components in, runs activations in fresh stores.
+//!
+//! `facts` reads what a component is; `cache` and `pool` make machine code of it; `prepared` links it; `activation` runs
+//! it once, with `guest` as what its store holds, `hub`, `keyvalue` and `services` as what it can call, `limiter`,
+//! `meter` and `log` as what it may use; `stop` turns the end of it into a reason code.
+//!
+//! Guests run on threads of their own. What they ask of the host runs on the runtime that asked for the activation.
+
+mod activation;
+mod bindings;
+mod cache;
+mod facts;
+mod guest;
+mod hub;
+mod keyvalue;
+mod limiter;
+mod log;
+mod meter;
+mod pool;
+mod prepared;
+mod services;
+mod stop;
+
+use std::{num::NonZero, path::PathBuf, sync::Arc, thread, time::Duration};
+
+use async_trait::async_trait;
+use thiserror::Error;
+use tokio::{
+    runtime::{Builder, Handle, Runtime},
+    sync::Semaphore,
+};
+use wasmtime::{Engine, component::Component};
+
+use self::{cache::Cache, prepared::WasmPrepared};
+use crate::{
+    domain::{limits::Limits, plugin::Manifest},
+    ports::sandbox::{ComponentFacts, PrepareError, Prepared, Sandbox},
+};
+
+/// How a sandbox is built. It does not change while it runs.
+#[derive(Clone, Debug)]
+pub struct SandboxConfig {
+    /// Activations at a time. Each takes up to `maxima.memory` of memory while it runs.
+    pub slots: u32,
+    /// The most that any activation may use; an activation's own limits are cut to these. They size the pool.
+    pub maxima: Limits,
+    /// Where compiled components are kept between starts: a folder for this user alone, made if need be. Without one,
+    /// each start compiles.
+    pub cache_dir: Option<PathBuf>,
+    /// Threads that guests run on.
+    pub guest_threads: usize,
+    /// How often running guests let others run and are looked at for their limits.
+    pub tick: Duration,
+}
+
+impl Default for SandboxConfig {
+    /// 64 places, the default limits, no cache, a thread per core, 10 ms.
+    fn default() -> SandboxConfig {
+        SandboxConfig {
+            slots: 64,
+            maxima: Limits::default(),
+            cache_dir: None,
+            guest_threads: thread::available_parallelism().map_or(2, NonZero::get),
+            tick: Duration::from_millis(10),
+        }
+    }
+}
+
+/// Why there is no sandbox.
+#[derive(Debug, Error)]
+pub enum SandboxError {
+    #[error("the sandbox needs at least 1 of `{0}`")]
+    Zero(&'static str),
+    /// Mostly address space: each slot reserves about 4 GiB for each memory that a guest may have.
+    #[error("the sandbox can't set aside {slots} places of {memories} memories of {memory} bytes: {reason}")]
+    Pool {
+        slots: u32,
+        memories: u32,
+        memory: u64,
+        reason: String,
+    },
+    #[error("the sandbox can't start its threads: {0}")]
+    Threads(#[from] std::io::Error),
+}
+
+/// The sandbox. Dropping it lets nothing new start; what was prepared keeps what it needs.
+pub struct WasmSandbox {
+    shared: Arc<Shared>,
+}
+
+/// What the sandbox and everything prepared in it share.
+struct Shared {
+    engine: Engine,
+    maxima: Limits,
+    /// One permit for each place in the pool.
+    places: Arc<Semaphore>,
+    /// One compilation at a time: each uses all cores by itself.
+    compiling: Arc<Semaphore>,
+    cache: Option<Cache>,
+    /// There until dropped.
+    guests: Option<Runtime>,
+}
+
+impl Shared {
+    fn guests(&self) -> &Handle {
+        match &self.guests {
+            Some(runtime) => runtime.handle(),
+            None => unreachable!("the guests' runtime is taken out only by `drop`"),
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if let Some(guests) = self.guests.take() {
+            // Dropping a runtime waits for it, which is not allowed where this may be dropped.
+            guests.shutdown_background();
+        }
+    }
+}
+
+impl WasmSandbox {
+    pub fn new(config: SandboxConfig) -> Result<WasmSandbox, SandboxError> {
+        let SandboxConfig {
+            slots,
+            maxima,
+            cache_dir,
+            guest_threads,
+            tick,
+        } = config;
+        for (number, name) in [
+            (slots as usize, "slots"),
+            (guest_threads, "guest_threads"),
+            (tick.as_nanos() as usize, "tick"),
+        ] {
+            if number == 0 {
+                return Err(SandboxError::Zero(name));
+            }
+        }
+        let engine = pool::engine(slots, &maxima).map_err(|error| SandboxError::Pool {
+            slots,
+            memories: maxima.memories,
+            memory: maxima.memory,
+            reason: format!("{error:#}"),
+        })?;
+        pool::start_ticking(&engine, tick)?;
+        let guests = Builder::new_multi_thread()
+            .worker_threads(guest_threads)
+            .thread_name("warren-guest")
+            .enable_time()
+            .enable_io()
+            .build()?;
+        Ok(WasmSandbox {
+            shared: Arc::new(Shared {
+                cache: cache_dir.and_then(|folder| Cache::open(folder, &engine)),
+                engine,
+                maxima,
+                places: Arc::new(Semaphore::new(slots as usize)),
+                compiling: Arc::new(Semaphore::new(1)),
+                guests: Some(guests),
+            }),
+        })
+    }
+}
+
+#[async_trait]
+impl Sandbox for WasmSandbox {
+    fn inspect(&self, component: &[u8]) -> Result<ComponentFacts, PrepareError> {
+        facts::read(component)
+    }
+
+    async fn prepare(&self, manifest: &Manifest, component: Vec<u8>) -> Result<Arc<dyn Prepared>, PrepareError> {
+        let facts = facts::read(&component)?;
+        facts::check(&facts, manifest)?;
+        let turn = Arc::clone(&self.shared.compiling)
+            .acquire_owned()
+            .await
+            .map_err(|_| PrepareError::Host("the sandbox is closed".to_owned()))?;
+        let shared = Arc::clone(&self.shared);
+        let preparing = self.shared.guests().spawn_blocking(move || {
+            let _turn = turn;
+            let compiled = shared.compile(&facts, &component)?;
+            let prepared = WasmPrepared::link(facts, &compiled, shared)
+                .map_err(|error| PrepareError::WrongWorld(format!("it does not fit the world: {error:#}")))?;
+            Ok(Arc::new(prepared) as Arc<dyn Prepared>)
+        });
+        preparing
+            .await
+            .unwrap_or_else(|error| Err(PrepareError::Host(format!("the compiler failed: {error}"))))
+    }
+}
+
+impl Shared {
+    /// Machine code for a component, from the cache or from the compiler.
+    fn compile(&self, facts: &ComponentFacts, component: &[u8]) -> Result<Component, PrepareError> {
+        let cached = self
+            .cache
+            .as_ref()
+            .and_then(|cache| cache.load(&self.engine, facts.digest));
+        match cached {
+            Some(compiled) => Ok(compiled),
+            None => self.compile_anew(facts, component),
+        }
+    }
+
+    fn compile_anew(&self, facts: &ComponentFacts, component: &[u8]) -> Result<Component, PrepareError> {
+        let artifact = self
+            .engine
+            .precompile_component(component)
+            .map_err(|error| PrepareError::Invalid(format!("it is not a valid component: {error:#}")))?;
+        if let Some(cache) = &self.cache {
+            cache.store(facts.digest, &artifact);
+        }
+        // SAFETY: the bytes come from this engine's compiler, a few lines above.
+        #[allow(unsafe_code)]
+        let compiled = unsafe { Component::deserialize(&self.engine, &artifact) };
+        // What is left to go wrong with sound code is the pool's limits.
+        compiled.map_err(|error| PrepareError::TooLarge(format!("it does not fit the operator's maxima: {error:#}")))
+    }
+}
