@@ -187,6 +187,3 @@ impl FromRequestParts<Api> for Segment {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;
