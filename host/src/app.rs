@@ -1,5 +1,8 @@
 //! What makes services and adapters a process: configuration, telemetry, the API, and the wiring of it all.
 
+pub mod api;
 pub mod config;
 pub mod metrics;
+pub mod signals;
+pub mod supervisor;
 pub mod telemetry;

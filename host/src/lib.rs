@@ -5,6 +5,7 @@
 
 pub mod adapters;
 pub mod app;
+pub mod cli;
 pub mod devhub;
 pub mod domain;
 pub mod ports;

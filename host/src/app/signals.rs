@@ -30,7 +30,10 @@ impl Signals {
     pub fn exit_on_next(mut self) {
         tokio::spawn(async move {
             let name = self.next().await;
-            warn!(signal = name, "a second signal: exiting at once; what was running is recovered by its lease");
+            warn!(
+                signal = name,
+                "a second signal: exiting at once; what was running is recovered by its lease"
+            );
             std::process::exit(EXIT_AT_ONCE);
         });
     }

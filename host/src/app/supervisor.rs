@@ -19,7 +19,11 @@ pub struct Stage {
 
 impl Stage {
     pub fn new(name: &'static str) -> Stage {
-        Stage { name, stop: CancellationToken::new(), tasks: JoinSet::new() }
+        Stage {
+            name,
+            stop: CancellationToken::new(),
+            tasks: JoinSet::new(),
+        }
     }
 
     /// Start a task that runs until the token it is given is cancelled.
@@ -49,7 +53,10 @@ impl Stage {
             while let Some(ended) = self.tasks.join_next().await {
                 let result = match ended {
                     Ok((task, result)) => result.with_context(|| format!("task {task} failed while stopping")),
-                    Err(panic) => Err(anyhow!("a task of stage {} panicked while stopping: {panic}", self.name)),
+                    Err(panic) => Err(anyhow!(
+                        "a task of stage {} panicked while stopping: {panic}",
+                        self.name
+                    )),
                 };
                 match (result, &first) {
                     (Ok(()), _) => {}
@@ -60,7 +67,10 @@ impl Stage {
         });
         if joined.await.is_err() {
             self.tasks.abort_all();
-            return Err(anyhow!("stage {} did not stop within {at_most:?} and was aborted", self.name));
+            return Err(anyhow!(
+                "stage {} did not stop within {at_most:?} and was aborted",
+                self.name
+            ));
         }
         debug!(stage = self.name, "stopped");
         first

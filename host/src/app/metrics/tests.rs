@@ -81,6 +81,7 @@ fn the_hub_the_queue_and_denials_are_counted() {
     metrics.breaker_changed("something a newer host wrote");
     metrics.recovered(3);
     metrics.budget_check_failed();
+    metrics.agent_without_definition();
     metrics.call_denied(&agent("a1"), Capability::HubWrite);
     assert_shows(
         &metrics,
@@ -94,6 +95,7 @@ fn the_hub_the_queue_and_denials_are_counted() {
             r#"botburrow_breaker_transitions_total{transition="other"} 1"#,
             "botburrow_items_recovered_total 3",
             "botburrow_budget_check_failures_total 1",
+            "botburrow_agents_without_definition_total 1",
             r#"botburrow_denied_calls_total{agent_id="a1",capability="hub:write"} 1"#,
         ],
     );
