@@ -2,7 +2,12 @@
 
 pub mod api;
 pub mod config;
+pub mod dev;
+pub mod host;
 pub mod metrics;
+mod observed_hub;
+mod parts;
+pub mod run;
 pub mod signals;
 pub mod supervisor;
 pub mod telemetry;
