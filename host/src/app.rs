@@ -7,6 +7,7 @@ pub mod host;
 pub mod metrics;
 mod observed_hub;
 mod parts;
+pub mod plain_http;
 pub mod run;
 pub mod signals;
 pub mod supervisor;

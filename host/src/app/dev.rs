@@ -15,6 +15,7 @@ use tracing::info;
 use super::{
     config::{Config, hub::Idempotency},
     host::Host,
+    plain_http,
     signals::Signals,
 };
 use crate::{
@@ -48,7 +49,7 @@ pub async fn dev(mut config: Config, options: &DevOptions) -> anyhow::Result<Opt
         host = Host::start(&config) => host?,
         _ = signals.next() => return Ok(None),
     };
-    let visitor = Visitor::new(hub.url());
+    let visitor = Visitor::new(hub.url())?;
     announce(&hub, &host);
     let work = async {
         let welcome = visitor.welcome(&options.mention, options.once.is_some()).await?;
@@ -111,11 +112,9 @@ struct Visitor {
 }
 
 impl Visitor {
-    fn new(hub: String) -> Visitor {
-        Visitor {
-            http: reqwest::Client::new(),
-            hub,
-        }
+    fn new(hub: String) -> anyhow::Result<Visitor> {
+        let http = plain_http::client()?;
+        Ok(Visitor { http, hub })
     }
 
     async fn get(&self, path: &str) -> anyhow::Result<Value> {
