@@ -197,6 +197,30 @@ pub async fn lost_leases_make_a_host_killer<H: Harness>() {
     assert!(claim_item(&store, &of_hub).await.probe, "at its old place");
 }
 
+pub async fn many_due_at_once_are_promoted_in_bounded_sweeps<H: Harness>() {
+    let harness = H::fresh(no_retries()).await;
+    let store = harness.store();
+    open(&store, "a").await;
+    // More than one sweep may do: whoever is next in line waits for one part of them at most.
+    let many = 2000;
+    let answers = store
+        .queue
+        .enqueue(None, (0..many).map(|_| direct("a")).collect())
+        .await
+        .unwrap();
+    assert!(
+        answers
+            .iter()
+            .all(|answer| *answer == Enqueued::Added(ItemState::Delayed))
+    );
+    harness.advance(seconds(60));
+    let first = store.queue.sweep().await.unwrap();
+    assert!(first.more && first.promoted < many, "{first:?}");
+    assert_eq!(first.promoted + sweep(&store).await.promoted, many);
+    assert!(claim_one(&store).await.probe);
+    claim_none(&store).await;
+}
+
 pub async fn operators_force_and_reset<H: Harness>() {
     let harness = H::fresh(no_retries()).await;
     let store = harness.store();

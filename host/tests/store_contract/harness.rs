@@ -29,7 +29,8 @@ macro_rules! contract {
                 bounds: refuses_at_the_limit_and_says_it, room_shrinks_and_comes_back, requeue_respects_the_limit;
                 breaker: opens_and_skips, direct_items_wait_for_it, is_checked_at_claim, gives_one_probe,
                     failed_probe_opens_longer, uncounted_probe_frees_the_permit, faults_of_others_never_count,
-                    lost_leases_make_a_host_killer, operators_force_and_reset, disabled_never_opens, lists_backoff;
+                    lost_leases_make_a_host_killer, operators_force_and_reset, disabled_never_opens, lists_backoff,
+                    many_due_at_once_are_promoted_in_bounded_sweeps;
                 claims: in_order_of_enqueueing, strictly_by_priority_without_a_share, one_per_agent,
                     same_tokens_get_the_same_claims, ended_tokens_claim_nothing, avoided_agents_are_left,
                     many_unready_items_do_not_hide_a_ready_one, says_how_long_it_waited, ending_readies_the_best_waiting;

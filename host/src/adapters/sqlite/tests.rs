@@ -201,6 +201,25 @@ async fn newer_schemas_and_other_files_are_refused() {
 }
 
 #[tokio::test]
+async fn a_file_that_may_only_be_read_is_refused_with_the_next_step() {
+    use std::{fs, os::unix::fs::PermissionsExt};
+    let (folder, store) = fresh();
+    store.close().await;
+    let path = folder.path().join("store.db");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o444)).unwrap();
+    if fs::OpenOptions::new().write(true).open(&path).is_ok() {
+        // The superuser may write what nobody may: there is nothing to refuse.
+        open(&path).unwrap();
+        return;
+    }
+    let error = open(&path).err().unwrap();
+    assert!(matches!(&error, OpenError::Unusable { .. }), "{error}");
+    for word in [path.to_str().unwrap(), "readonly", "writable"] {
+        assert!(error.to_string().contains(word), "{word}: {error}");
+    }
+}
+
+#[tokio::test]
 async fn time_never_goes_back_between_two_runs() {
     let (folder, store) = fresh();
     add(&store, &item("a")).await;
