@@ -69,8 +69,7 @@ fn test(args: &[String]) -> Result<(), String> {
     guests::plugins()?;
     guests::test_guests()?;
     say("building the host and its tests (the first time takes a few minutes)");
-    // The end-to-end tests start the binary that lies in the target directory.
-    run(cargo().args(["build", "--package", "warren"]))?;
+    // This also builds the binary that the end-to-end tests start, before any test runs.
     run(cargo().args(["test", "--workspace", "--no-fail-fast"]).args(args))
 }
 

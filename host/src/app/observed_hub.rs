@@ -43,6 +43,18 @@ impl<H: Hub> ObservedHub<H> {
 
 #[async_trait]
 impl<H: Hub> Hub for ObservedHub<H> {
+    fn address(&self) -> &str {
+        self.hub.address()
+    }
+
+    fn honours_keys(&self) -> bool {
+        self.hub.honours_keys()
+    }
+
+    fn believe_honours_keys(&self) {
+        self.hub.believe_honours_keys();
+    }
+
     async fn poll(&self, timeout: Duration, batch_size: u32, sink: AgentSink<'_>) -> Result<Polled, HubError> {
         self.observe("poll", self.hub.poll(timeout, batch_size, sink)).await
     }

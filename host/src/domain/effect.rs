@@ -38,16 +38,16 @@ impl fmt::Display for EffectKey {
 }
 
 /// Numbers the effects of one activation, so that the n-th effect of a repeated activation has the key of the first
-/// one's n-th.
+/// one's n-th. Only what happened counts: a guest that tries again what failed asks for the same effect, not for one more.
 #[derive(Debug, Default)]
 pub struct EffectKeys {
-    made: HashMap<String, u32>,
+    happened: HashMap<String, u32>,
 }
 
 impl EffectKeys {
     /// The key of the next effect on the notification `about`, or on `target` where it answers none.
     pub fn next(
-        &mut self,
+        &self,
         agent: &AgentId,
         item: ItemId,
         kind: EffectKind,
@@ -67,9 +67,15 @@ impl EffectKeys {
             }
             None => format!("i:{item}:{}:{}:{}", kind.as_str(), target.len(), target),
         };
-        let n = self.made.entry(scope.clone()).or_default();
-        *n += 1;
+        let n = self.happened.get(&scope).copied().unwrap_or(0) + 1;
         EffectKey(format!("{scope}:{n}"))
+    }
+
+    /// The effect of a key from [`EffectKeys::next`] has happened, now or in an earlier activation.
+    pub fn happened(&mut self, key: &EffectKey) {
+        if let Some((scope, _)) = key.0.rsplit_once(':') {
+            *self.happened.entry(scope.to_owned()).or_default() += 1;
+        }
     }
 }
 
@@ -83,8 +89,11 @@ mod tests {
         let (first_item, second_item) = (ItemId::fresh(), ItemId::fresh());
         let run = |item| {
             let mut keys = EffectKeys::default();
-            [Some("n1"), Some("n1"), Some("n2"), None, None]
-                .map(|about| keys.next(&agent, item, EffectKind::Comment, "p1", about))
+            [Some("n1"), Some("n1"), Some("n2"), None, None].map(|about| {
+                let key = keys.next(&agent, item, EffectKind::Comment, "p1", about);
+                keys.happened(&key);
+                key
+            })
         };
         let (first, again, other) = (run(first_item), run(first_item), run(second_item));
         assert_eq!(first, again);
@@ -96,6 +105,17 @@ mod tests {
         assert_ne!(first[3], other[3]);
         let distinct: std::collections::HashSet<_> = first.iter().collect();
         assert_eq!(distinct.len(), first.len());
+    }
+
+    #[test]
+    fn what_failed_is_asked_for_again_under_the_same_key() {
+        let (agent, item) = (AgentId::new("a").unwrap(), ItemId::fresh());
+        let mut keys = EffectKeys::default();
+        let next = |keys: &EffectKeys| keys.next(&agent, item, EffectKind::Comment, "p", Some("n"));
+        let first = next(&keys);
+        assert_eq!(next(&keys), first, "it has not happened yet");
+        keys.happened(&first);
+        assert_ne!(next(&keys), first);
     }
 
     #[test]

@@ -45,4 +45,11 @@ pub trait Effects: Send + Sync {
 
     /// Record that it certainly did not happen: it is forgotten and its count given back.
     async fn abandon(&self, intent: &EffectIntent) -> Result<(), StoreError>;
+
+    /// Remember whether the Hub at `address` honours idempotency keys: whoever comes upon an effect of unknown outcome
+    /// needs it, and can't find out without writing.
+    async fn note_keys(&self, address: &str, honoured: bool) -> Result<(), StoreError>;
+
+    /// What was last noted; false if nothing was.
+    async fn keys_honoured(&self, address: &str) -> Result<bool, StoreError>;
 }

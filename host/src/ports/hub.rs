@@ -54,6 +54,15 @@ pub type AgentSink<'a> = &'a mut (dyn FnMut(PolledAgent) -> ControlFlow<()> + Se
 
 #[async_trait]
 pub trait Hub: Send + Sync {
+    /// Which Hub this is: its address, without secrets.
+    fn address(&self) -> &str;
+
+    /// Whether the Hub is known to honour idempotency keys, by a setting or because an answer showed it.
+    fn honours_keys(&self) -> bool;
+
+    /// An earlier process, or another host, saw that it honours them. A setting says otherwise all the same.
+    fn believe_honours_keys(&self);
+
     /// Agents with unread notifications, most first. Blocks on the Hub's side for up to `timeout` while there are none;
     /// `NotFound` where the Hub has no long poll. Cancelling it cuts the connection.
     async fn poll(&self, timeout: Duration, batch_size: u32, sink: AgentSink<'_>) -> Result<Polled, HubError>;

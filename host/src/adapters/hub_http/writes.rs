@@ -32,7 +32,7 @@ impl HubClient {
         unsure: bool,
         parse: impl Fn(&Answer) -> Result<T, Failure>,
     ) -> Result<T, HubError> {
-        if unsure && !self.honours_keys() {
+        if unsure && !self.repeatable() {
             return Err(HubError::Ambiguous(format!(
                 "{call}: not sent, because an earlier try may have happened and this Hub is not known to honour \
                  Idempotency-Key; if it does, say so in this host's configuration"
@@ -52,7 +52,7 @@ impl HubClient {
             };
             if failure.may_have_happened() {
                 ambiguous = true;
-                if !self.honours_keys() {
+                if !self.repeatable() {
                     return Err(HubError::Ambiguous(format!(
                         "{}; it may have happened, and this Hub is not known to honour Idempotency-Key",
                         failure.message
@@ -71,7 +71,7 @@ impl HubClient {
     }
 
     /// Whether a write may be repeated.
-    fn honours_keys(&self) -> bool {
+    pub(super) fn repeatable(&self) -> bool {
         match self.config.idempotency {
             Idempotency::Yes => true,
             Idempotency::No => false,

@@ -110,4 +110,28 @@ impl Effects for SqliteStore {
         let intent = intent.clone();
         self.workers.write(move |step| abandon(step, &intent)).await
     }
+
+    async fn note_keys(&self, address: &str, honoured: bool) -> Result<(), StoreError> {
+        let address = address.to_owned();
+        self.workers
+            .write(move |step| {
+                step.run(
+                    "INSERT INTO hubs (address, honours_keys) VALUES (?1, ?2)
+                     ON CONFLICT (address) DO UPDATE SET honours_keys = excluded.honours_keys",
+                    params![address, honoured],
+                )?;
+                Ok(())
+            })
+            .await
+    }
+
+    async fn keys_honoured(&self, address: &str) -> Result<bool, StoreError> {
+        let address = address.to_owned();
+        self.workers
+            .write(move |step| {
+                let known = step.first("SELECT honours_keys FROM hubs WHERE address = ?1", [&address], |row| row.get(0))?;
+                Ok(known.unwrap_or(false))
+            })
+            .await
+    }
 }

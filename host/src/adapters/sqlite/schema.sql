@@ -185,3 +185,9 @@ CREATE TABLE generations (
     number INTEGER NOT NULL,
     PRIMARY KEY (plugin, digest)
 ) STRICT, WITHOUT ROWID;
+
+-- Hubs by address: whether they were seen to honour idempotency keys.
+CREATE TABLE hubs (
+    address TEXT PRIMARY KEY,
+    honours_keys INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
