@@ -2,7 +2,13 @@
 
 pub mod api;
 pub mod config;
+pub mod dev;
+pub mod host;
 pub mod metrics;
+mod observed_hub;
+mod parts;
+pub mod plain_http;
+pub mod run;
 pub mod signals;
 pub mod supervisor;
 pub mod telemetry;

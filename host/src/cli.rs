@@ -7,10 +7,12 @@ mod agent;
 mod client;
 mod completions;
 mod config;
+mod dev;
 mod exit;
 mod hub;
 mod output;
 mod plugin;
+mod run;
 mod status;
 mod submit;
 
@@ -49,6 +51,10 @@ impl Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run a host until SIGTERM or Ctrl-C.
+    Run,
+    /// Run everything on this machine: a development Hub, a host, and the plugins of a folder.
+    Dev(dev::Args),
     /// Run the development Hub alone.
     Hub(hub::Args),
     /// Ask that an agent be activated once, with a payload.
@@ -78,6 +84,8 @@ pub fn main() -> ExitCode {
     };
     let global = &cli.global;
     let done = match cli.command {
+        Command::Run => run::run(global),
+        Command::Dev(args) => dev::run(global, args),
         Command::Hub(args) => hub::run(global, args),
         Command::Submit(args) => submit::run(global, args),
         Command::Status(args) => status::run(global, &args),
@@ -93,6 +101,20 @@ pub fn main() -> ExitCode {
             failure.exit.into()
         }
     }
+}
+
+/// Threads of a host's own runtime: renewals, the API and calls to the Hub, none of which computes much. Guests have
+/// threads of their own.
+const HOST_THREADS: usize = 2;
+
+/// A runtime for a host.
+fn host_runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(HOST_THREADS)
+        .thread_name("warren-host")
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Failed, format!("can't start a runtime: {error}")))
 }
 
 /// A runtime for commands that ask and wait.

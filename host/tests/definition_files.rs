@@ -231,7 +231,10 @@ fn a_plugin_is_read_by_its_folder_or_its_manifest() {
             (read.name.as_str(), bytes.as_slice()),
             ("echo", b"\0asm bytes".as_slice())
         );
-        assert_eq!(PluginFolder::new(path).manifests().unwrap(), [manifest.clone()]);
+        assert_eq!(
+            PluginFolder::new(path).manifests().unwrap(),
+            std::slice::from_ref(&manifest)
+        );
     }
 }
 

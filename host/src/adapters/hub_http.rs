@@ -14,6 +14,7 @@
 mod address;
 mod agents;
 mod body;
+mod config;
 mod failure;
 mod secret;
 mod tries;
@@ -22,20 +23,17 @@ mod writes;
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
+    sync::{Mutex, PoisonError, atomic::AtomicBool},
     time::Duration,
 };
 
 use async_trait::async_trait;
 use reqwest::{
     Client, Method, Response,
-    header::{AUTHORIZATION, HeaderMap, HeaderValue},
+    header::{AUTHORIZATION, HeaderMap},
 };
-use rustls::{ClientConfig, RootCertStore};
-use rustls_platform_verifier::BuilderVerifierExt;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
-use thiserror::Error;
 
 use self::{
     address::{Base, Call},
@@ -45,7 +43,6 @@ use self::{
 };
 use crate::{
     domain::{
-        backoff::Backoff,
         hub::{
             BudgetHealth, Comment, Consumption, DiscoverQuery, NewComment, NewPost, Notification, Post, SearchQuery,
             Thread,
@@ -55,6 +52,7 @@ use crate::{
     ports::hub::{AgentSink, Hub, HubError, Polled},
 };
 
+pub use config::{HubClientConfig, HubConfigError, Idempotency};
 pub use secret::Secret;
 
 /// How long an idle connection is kept. Shorter than common servers keep theirs (uvicorn: 5 s), so that a write is not sent
@@ -66,67 +64,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How many unknown types of notifications are remembered as reported.
 const REPORTED_KINDS: usize = 16;
-
-/// Whether the Hub answers a repeated `Idempotency-Key` with the first result.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Idempotency {
-    /// It does from the moment that it echoed the header in an answer to a write, until it leaves it out of a good one. Until
-    /// then it counts as not honouring it: there is no call that would tell without writing something.
-    #[default]
-    Detect,
-    Yes,
-    No,
-}
-
-/// How a [`HubClient`] works.
-#[derive(Clone, Debug)]
-pub struct HubClientConfig {
-    /// Base URL: http or https, without credentials; what stands before `/api/v1` in each call.
-    pub url: String,
-    /// Sent as `Authorization: Bearer …`.
-    pub api_key: Option<Secret>,
-    /// For one try, its answer's body included. Default 15 s.
-    pub request_timeout: Duration,
-    /// How much longer than its own timeout a long poll may take. Default 10 s.
-    pub poll_margin: Duration,
-    /// For one call with all its tries and waits; a try that would start later is not made. Default 60 s.
-    pub call_budget: Duration,
-    /// Between tries. Default 200 ms, doubling to 5 s.
-    pub retry: Backoff,
-    /// Tries of one call. Default 4; 1 means no retry.
-    pub max_attempts: u32,
-    pub idempotency: Idempotency,
-    /// The largest answer in bytes. Default 64 MiB.
-    pub max_body: u64,
-    /// Default `warren/<version>`.
-    pub user_agent: String,
-}
-
-impl HubClientConfig {
-    /// The defaults for the Hub at `url`.
-    pub fn new(url: impl Into<String>) -> HubClientConfig {
-        HubClientConfig {
-            url: url.into(),
-            api_key: None,
-            request_timeout: Duration::from_secs(15),
-            poll_margin: Duration::from_secs(10),
-            call_budget: Duration::from_secs(60),
-            retry: Backoff {
-                base: Duration::from_millis(200),
-                max: Duration::from_secs(5),
-            },
-            max_attempts: 4,
-            idempotency: Idempotency::Detect,
-            max_body: 64 * 1024 * 1024,
-            user_agent: concat!("warren/", env!("CARGO_PKG_VERSION")).to_owned(),
-        }
-    }
-}
-
-/// Why there can be no client: the setting that is wrong and what it should be.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("{0}")]
-pub struct HubConfigError(String);
 
 /// A client of one Hub. Holds the connections; meant to be shared.
 pub struct HubClient {
@@ -145,19 +82,19 @@ impl HubClient {
     /// # Errors
     /// A URL that is not http or https or holds credentials, an API key that can't be sent, or no certificates of this
     /// machine for https (`SSL_CERT_FILE` names others).
-    pub fn new(config: HubClientConfig) -> Result<HubClient, HubConfigError> {
-        let base = Base::parse(&config.url)?;
+    pub fn new(settings: HubClientConfig) -> Result<HubClient, HubConfigError> {
+        let base = Base::parse(&settings.url)?;
         let mut headers = HeaderMap::new();
-        if let Some(key) = &config.api_key {
-            headers.insert(AUTHORIZATION, bearer(key)?);
+        if let Some(key) = &settings.api_key {
+            headers.insert(AUTHORIZATION, config::bearer(key)?);
         }
         let mut http = Client::builder()
-            .tls_backend_preconfigured(tls(base.is_https())?)
+            .tls_backend_preconfigured(config::tls(base.is_https())?)
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .default_headers(headers)
-            .user_agent(&config.user_agent)
-            .connect_timeout(CONNECT_TIMEOUT.min(config.request_timeout))
+            .user_agent(&settings.user_agent)
+            .connect_timeout(CONNECT_TIMEOUT.min(settings.request_timeout))
             .pool_idle_timeout(KEEP_IDLE);
         if base.is_loopback() {
             http = http.no_proxy();
@@ -166,7 +103,7 @@ impl HubClient {
             .build()
             .map_err(|error| HubConfigError(format!("no HTTP client for the Hub can be built: {error}")))?;
         Ok(HubClient {
-            config,
+            config: settings,
             base,
             http,
             honours_keys: AtomicBool::new(false),
@@ -292,40 +229,6 @@ async fn within<T>(call: &Call, limit: Duration, work: impl Future<Output = Resu
         Ok(outcome) => outcome,
         Err(_) => Err(Failure::timeout(call, limit)),
     }
-}
-
-fn bearer(key: &Secret) -> Result<HeaderValue, HubConfigError> {
-    let value = key.expose();
-    if value.is_empty() || value.trim() != value {
-        return Err(HubConfigError(
-            "the Hub's API key is empty or has blanks or a line break around it: take them out, or set no key"
-                .to_owned(),
-        ));
-    }
-    let mut header = HeaderValue::from_str(&format!("Bearer {value}")).map_err(|_| {
-        HubConfigError("the Hub's API key has characters that can't be sent: visible ASCII is allowed".to_owned())
-    })?;
-    header.set_sensitive(true);
-    Ok(header)
-}
-
-/// TLS with the ring provider, handed over explicitly so that nothing depends on a process-wide default. The certificates
-/// are this machine's; over plain http none are loaded, so that a machine without any can still talk to its own Hub.
-fn tls(https: bool) -> Result<ClientConfig, HubConfigError> {
-    let failed = |error: rustls::Error| {
-        HubConfigError(format!(
-            "TLS for the Hub can't be set up: {error}; install the system's CA certificates, or name a file with SSL_CERT_FILE"
-        ))
-    };
-    let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(failed)?;
-    let builder = if https {
-        builder.with_platform_verifier().map_err(failed)?
-    } else {
-        builder.with_root_certificates(RootCertStore::empty())
-    };
-    Ok(builder.with_no_client_auth())
 }
 
 #[async_trait]

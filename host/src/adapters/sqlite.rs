@@ -111,7 +111,7 @@ impl SqliteStore {
     }
 
     /// Resolves when the store has ended, with why: after the last handle is gone or [`SqliteStore::close`], or because a
-    /// thread of it panicked — from then on every call is answered `Unavailable`, and the process should end.
+    /// thread of it panicked: calls that need that thread are answered `Unavailable`, and the process should end.
     /// The future keeps no handle.
     pub fn ended(&self) -> impl Future<Output = String> + Send + 'static {
         self.workers.ended()

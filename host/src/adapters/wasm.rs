@@ -97,24 +97,18 @@ struct Shared {
     /// One compilation at a time: each uses all cores by itself.
     compiling: Arc<Semaphore>,
     cache: Option<Cache>,
-    /// There until dropped.
-    guests: Option<Runtime>,
+    /// Where guests run.
+    guests: Handle,
+    _runtime: BackgroundRuntime,
 }
 
-impl Shared {
-    fn guests(&self) -> &Handle {
-        match &self.guests {
-            Some(runtime) => runtime.handle(),
-            None => unreachable!("the guests' runtime is taken out only by `drop`"),
-        }
-    }
-}
+/// A runtime that may be dropped anywhere: tokio's own waits for its threads, which no task is allowed to.
+struct BackgroundRuntime(Option<Runtime>);
 
-impl Drop for Shared {
+impl Drop for BackgroundRuntime {
     fn drop(&mut self) {
-        if let Some(guests) = self.guests.take() {
-            // Dropping a runtime waits for it, which is not allowed where this may be dropped.
-            guests.shutdown_background();
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
         }
     }
 }
@@ -157,7 +151,8 @@ impl WasmSandbox {
                 maxima,
                 places: Arc::new(Semaphore::new(slots as usize)),
                 compiling: Arc::new(Semaphore::new(1)),
-                guests: Some(guests),
+                guests: guests.handle().clone(),
+                _runtime: BackgroundRuntime(Some(guests)),
             }),
         })
     }
@@ -177,7 +172,7 @@ impl Sandbox for WasmSandbox {
             .await
             .map_err(|_| PrepareError::Host("the sandbox is closed".to_owned()))?;
         let shared = Arc::clone(&self.shared);
-        let preparing = self.shared.guests().spawn_blocking(move || {
+        let preparing = self.shared.guests.spawn_blocking(move || {
             let _turn = turn;
             let compiled = shared.compile(&facts, &component)?;
             let prepared = WasmPrepared::link(facts, &compiled, shared)
@@ -215,6 +210,18 @@ impl Shared {
         #[allow(unsafe_code)]
         let compiled = unsafe { Component::deserialize(&self.engine, &artifact) };
         // What is left to go wrong with sound code is the pool's limits.
-        compiled.map_err(|error| PrepareError::TooLarge(format!("it does not fit the operator's maxima: {error:#}")))
+        compiled.map_err(|error| {
+            let Limits {
+                memory,
+                table_elements,
+                instances,
+                memories,
+                ..
+            } = self.maxima;
+            PrepareError::TooLarge(format!(
+                "it starts with more than the operator's maxima (memory {memory}, table elements {table_elements}, \
+                 instances {instances}, memories {memories}): {error:#}"
+            ))
+        })
     }
 }

@@ -69,6 +69,16 @@ impl Config {
         self.in_data_dir(self.api.token_file.as_deref(), api::TOKEN_FILE)
     }
 
+    /// Keep everything that was in the data folder, or would be, in another one.
+    pub fn move_data_dir(&mut self, folder: PathBuf) {
+        for path in [&mut self.store.path, &mut self.api.token_file].into_iter().flatten() {
+            if let Ok(rest) = path.strip_prefix(&self.host.data_dir) {
+                *path = folder.join(rest);
+            }
+        }
+        self.host.data_dir = folder;
+    }
+
     fn in_data_dir(&self, path: Option<&Path>, name: &str) -> PathBuf {
         path.map_or_else(|| self.host.data_dir.join(name), Path::to_owned)
     }

@@ -70,10 +70,7 @@ impl Host {
     /// that is down or a broken plugin is not: `/ready` says so, and the host goes on.
     pub async fn start(config: &Config) -> anyhow::Result<Host> {
         // The port first: it is the likeliest thing to be taken, and nothing needs undoing yet.
-        let listen = config.api.listen;
-        let listener = TcpListener::bind(listen).await.with_context(|| {
-            format!("can't listen on {listen} (api.listen): stop the program that uses the port, or choose another")
-        })?;
+        let listener = api::listen(config.api.listen).await?;
         let address = listener.local_addr().context("the API's address")?;
         let parts = Parts::open(config)?;
         let name = parts.name.clone();
@@ -98,7 +95,10 @@ impl Host {
         self.state.plugins_loaded();
         let recovered = parts.store.queue.release_host(&self.name, true).await?;
         if recovered > 0 {
-            warn!(recovered, "this host was killed while it ran these items; they are ready again");
+            warn!(
+                recovered,
+                "this host was killed while it ran these items; they are ready again"
+            );
         }
         let ended = Arc::new(Notify::new());
         if config.host.has(Role::Runner) {
@@ -169,10 +169,9 @@ impl Host {
         }
     }
 
-    /// Stop in order. `grace` for running activations, the configured one if absent; the first error, the others are logged.
-    pub async fn stop(self, grace: Option<Duration>) -> anyhow::Result<()> {
+    /// Stop in order. The first error is returned, the others are logged.
+    pub async fn stop(self) -> anyhow::Result<()> {
         self.state.stopping();
-        let drain = grace.unwrap_or(self.grace) + STOP_WITHIN;
         let mut first = Ok(());
         let mut note = |result: anyhow::Result<()>| match (result, &first) {
             (Ok(()), _) => {}
@@ -180,7 +179,7 @@ impl Host {
             (Err(error), Err(_)) => error!(error = format!("{error:#}"), "another fault while stopping"),
         };
         note(self.coordinating.stop(2 * STOP_WITHIN).await);
-        note(self.running.stop(drain).await);
+        note(self.running.stop(self.grace + STOP_WITHIN).await);
         self.under_way.close();
         if time::timeout(STOP_WITHIN, self.under_way.wait()).await.is_err() {
             note(Err(anyhow!("an effect was still being recorded after {STOP_WITHIN:?}")));
@@ -193,12 +192,7 @@ impl Host {
     }
 }
 
-fn leader_tasks(
-    config: &Config,
-    parts: &Parts,
-    intake: &Arc<Intake>,
-    ended: Arc<Notify>,
-) -> Vec<Arc<dyn LeaderTask>> {
+fn leader_tasks(config: &Config, parts: &Parts, intake: &Arc<Intake>, ended: Arc<Notify>) -> Vec<Arc<dyn LeaderTask>> {
     vec![
         Arc::new(Poller {
             hub: Arc::clone(&parts.hub),

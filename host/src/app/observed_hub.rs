@@ -84,7 +84,8 @@ impl<H: Hub> Hub for ObservedHub<H> {
     }
 
     async fn create_post(&self, agent: &AgentId, post: &NewPost, key: &str, unsure: bool) -> Result<Post, HubError> {
-        self.observe("create_post", self.hub.create_post(agent, post, key, unsure)).await
+        self.observe("create_post", self.hub.create_post(agent, post, key, unsure))
+            .await
     }
 
     async fn create_comment(
@@ -94,7 +95,8 @@ impl<H: Hub> Hub for ObservedHub<H> {
         key: &str,
         unsure: bool,
     ) -> Result<Comment, HubError> {
-        self.observe("create_comment", self.hub.create_comment(agent, comment, key, unsure)).await
+        self.observe("create_comment", self.hub.create_comment(agent, comment, key, unsure))
+            .await
     }
 
     async fn budget(&self, agent: &AgentId) -> Result<BudgetHealth, HubError> {
@@ -108,6 +110,7 @@ impl<H: Hub> Hub for ObservedHub<H> {
         key: &str,
         unsure: bool,
     ) -> Result<(), HubError> {
-        self.observe("consumption", self.hub.report_consumption(agent, used, key, unsure)).await
+        self.observe("consumption", self.hub.report_consumption(agent, used, key, unsure))
+            .await
     }
 }

@@ -89,6 +89,8 @@ impl Parts {
             Arc::clone(&store.plugins),
             Arc::new(PluginFolder::new(config.host.plugin_dir.clone())),
         ));
+        let agents_dir = config.host.agents_dir.clone();
+        let definitions: Arc<dyn Definitions> = Arc::new(AgentFiles::new(agents_dir, Arc::clone(&clock)));
         let claims = Arc::new(Claims::new(
             Arc::clone(&store.queue),
             Arc::clone(&clock),
@@ -113,7 +115,7 @@ impl Parts {
             store,
             description: format!("SQLite file {}", config.store_path().display()),
             hub,
-            definitions: Arc::new(AgentFiles::new(config.host.agents_dir.clone())),
+            definitions,
             plugins,
             claims,
             guest_services,
@@ -127,7 +129,11 @@ impl Parts {
             hub: Arc::clone(&self.hub),
             definitions: Arc::clone(&self.definitions),
             plugins: Arc::clone(&self.plugins),
-            budget: Budget::new(Arc::clone(&self.hub), Arc::clone(&self.telemetry), config.hub.budget_ttl),
+            budget: Budget::new(
+                Arc::clone(&self.hub),
+                Arc::clone(&self.telemetry),
+                config.hub.budget_ttl,
+            ),
             guest_services: self.guest_services.clone(),
             telemetry: Arc::clone(&self.telemetry),
             default_limits: config.limits.limits(),
@@ -138,10 +144,10 @@ impl Parts {
     }
 
     /// What the API answers from, on the port of `listener`.
-    pub fn api_context(&self, config: &Config, listener: &TcpListener) -> anyhow::Result<ApiContext> {
+    pub fn api_context(&self, config: &Config, listener: &TcpListener) -> anyhow::Result<Arc<ApiContext>> {
         let listen = listener.local_addr().context("the API's address")?;
         let token = token::load_or_create(config)?;
-        Ok(ApiContext {
+        Ok(Arc::new(ApiContext {
             host: HostFacts {
                 name: self.name.clone(),
                 roles: config.host.roles.iter().map(ToString::to_string).collect(),
@@ -155,13 +161,16 @@ impl Parts {
             plugins: Arc::clone(&self.plugins) as Arc<dyn PluginDirectory>,
             metrics: Arc::clone(&self.metrics),
             access: Access::new(listen, config.api.hosts.clone(), &token),
-        })
+        }))
     }
 }
 
 fn hub_client(config: &Config) -> anyhow::Result<HubClient> {
     let hub = &config.hub;
-    let url = hub.url.clone().ok_or_else(|| anyhow!("hub.url is not set: set it, or HUB_URL, to the Hub's address"))?;
+    let url = hub
+        .url
+        .clone()
+        .ok_or_else(|| anyhow!("hub.url is not set: set it, or HUB_URL, to the Hub's address"))?;
     let api_key = hub.load_api_key().map_err(anyhow::Error::msg)?;
     Ok(HubClient::new(HubClientConfig {
         api_key: api_key.map(|key| hub_http::Secret::new(key.expose())),

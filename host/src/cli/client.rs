@@ -2,7 +2,6 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    sync::Arc,
     time::Duration,
 };
 
@@ -16,11 +15,11 @@ use super::{
 use crate::app::{
     api::{token, types::ErrorBody},
     config::{Config, Secret},
+    plain_http,
 };
 
 /// For a request that the host answers at once.
 const TIMEOUT: Duration = Duration::from_secs(10);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 #[derive(Debug, clap::Args)]
 pub struct HostArgs {
@@ -49,7 +48,7 @@ impl Client {
                 )
             })?;
         Ok(Client {
-            http: plain_http()?,
+            http: plain_http::client()?,
             base,
             token: token::load(&config)?,
         })
@@ -138,23 +137,6 @@ impl Client {
         };
         Failure::new(exit, message)
     }
-}
-
-/// The API speaks plain HTTP, so no certificate is trusted; and a proxy has no business between a host and its commands.
-fn plain_http() -> Result<reqwest::Client, Failure> {
-    let failed = |error: String| Failure::new(Exit::Failed, format!("can't make an HTTP client: {error}"));
-    let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| failed(error.to_string()))?
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth();
-    reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        .no_proxy()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .map_err(|error| failed(error.to_string()))
 }
 
 /// Where this machine's host listens; one that listens everywhere is asked on loopback.

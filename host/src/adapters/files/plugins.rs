@@ -27,6 +27,9 @@ const MAX_COMPONENT: u64 = 256 * 1024 * 1024;
 #[error("{0}")]
 pub struct PluginFileError(String);
 
+/// A manifest's path with what it says or what is wrong with it.
+pub type Listed = (PathBuf, Result<Manifest, PluginFileError>);
+
 /// Where a host looks for plugins: a folder of plugins, or one plugin as its folder or its `plugin.toml`.
 pub struct PluginFolder {
     path: PathBuf,
@@ -60,7 +63,7 @@ impl PluginFolder {
     ///
     /// # Errors
     /// As [`PluginFolder::manifests`].
-    pub fn list(&self) -> Result<Vec<(PathBuf, Result<Manifest, PluginFileError>)>, PluginFileError> {
+    pub fn list(&self) -> Result<Vec<Listed>, PluginFileError> {
         let mut seen: HashMap<PluginName, PathBuf> = HashMap::new();
         let mut list = Vec::new();
         for path in self.manifests()? {

@@ -19,7 +19,10 @@ use serde::{
     de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::value::RawValue;
-use tokio::sync::mpsc;
+use tokio::{
+    sync::mpsc,
+    task::{JoinError, JoinHandle},
+};
 
 use super::{
     address::Call,
@@ -50,7 +53,7 @@ pub(super) enum Order {
 /// many had been handed over before it.
 pub(super) async fn stream(
     call: &Call,
-    mut response: Response,
+    response: Response,
     max: u64,
     order: Order,
     sink: AgentSink<'_>,
@@ -61,23 +64,7 @@ pub(super) async fn stream(
     let (windows, mut parsed) = mpsc::channel(1);
     let parser = tokio::task::spawn_blocking(move || parse(Chunks::new(waiting), windows, order));
 
-    let feed = async move {
-        let mut size = 0;
-        while let Some(chunk) = response
-            .chunk()
-            .await
-            .map_err(|error| Failure::transport(call, error))?
-        {
-            size += chunk.len() as u64;
-            if size > max {
-                return Err(body::too_large(call, status, max));
-            }
-            if chunks.send(chunk).await.is_err() {
-                break; // The parser has seen enough and says why.
-            }
-        }
-        Ok(())
-    };
+    let feed = feed(call, response, max, chunks);
     let mut handed = 0;
     let hand_over = async {
         while let Some(window) = parsed.recv().await {
@@ -102,28 +89,49 @@ pub(super) async fn stream(
         Ok(ControlFlow::Break(())) => return Ok(handed),
         Ok(ControlFlow::Continue(())) => {}
     }
-    let outcome = match parser.await {
-        Ok(outcome) => outcome,
-        Err(stopped) => match stopped.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => {
-                return Err((
-                    handed,
-                    Failure::new(Kind::Lost, format!("{call}: this host is shutting down")),
-                ));
-            }
-        },
+    let skipped = match ended(parser).await {
+        Some(Ok(skipped)) => skipped,
+        Some(Err(error)) => {
+            let what = body::words(&error);
+            return Err((handed, body::not_the_api(call, status, &content_type, &what)));
+        }
+        None => {
+            let message = format!("{call}: this host is shutting down");
+            return Err((handed, Failure::new(Kind::Lost, message)));
+        }
     };
-    let skipped = outcome.map_err(|error| {
-        (
-            handed,
-            body::not_the_api(call, status, &content_type, &body::words(&error)),
-        )
-    })?;
     if skipped > 0 {
         tracing::warn!(%call, skipped, valid = handed, "the Hub listed agents without a valid id or name");
     }
     Ok(handed)
+}
+
+/// Gives the parser the body, up to `max` bytes of it. Ends early if the parser has seen enough, which then says why.
+async fn feed(call: &Call, mut response: Response, max: u64, chunks: mpsc::Sender<Bytes>) -> Result<(), Failure> {
+    let (status, mut size) = (response.status(), 0);
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| Failure::transport(call, error))?
+    {
+        size += chunk.len() as u64;
+        if size > max {
+            return Err(body::too_large(call, status, max));
+        }
+        if chunks.send(chunk).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// What a blocking task has come to; none if the runtime stopped before it began. Its panic goes on here.
+async fn ended<T>(task: JoinHandle<T>) -> Option<T> {
+    match task.await.map_err(JoinError::try_into_panic) {
+        Ok(outcome) => Some(outcome),
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        Err(Err(_)) => None,
+    }
 }
 
 /// The body as the parser reads it. The end of the queue is the end of the body.

@@ -25,6 +25,8 @@ pub(super) enum Kind {
     NotFound,
     /// The request is wrong: another 4xx.
     Rejected,
+    /// 409 or 422: the request is wrong, or a repeated key is (its first request is still under way, or had another body).
+    Disputed,
     /// The host is set up wrong: a redirect, or its API key refused. Not the agent's doing.
     Misconfigured,
     /// The answer is not what the API says.
@@ -96,7 +98,7 @@ impl From<Failure> for HubError {
                 HubError::Unavailable(failure.message)
             }
             Kind::NotFound => HubError::NotFound(failure.message),
-            Kind::Rejected => HubError::Rejected(failure.message),
+            Kind::Rejected | Kind::Disputed => HubError::Rejected(failure.message),
             Kind::Malformed => HubError::Malformed(failure.message),
         }
     }
@@ -109,6 +111,7 @@ pub(super) fn of_status(call: &Call, answer: &Response) -> Failure {
         408 | 429 => Kind::Busy,
         404 | 410 => Kind::NotFound,
         300..=399 | 401 | 407 => Kind::Misconfigured,
+        409 | 422 => Kind::Disputed,
         500.. => Kind::Broken,
         _ => Kind::Rejected,
     };

@@ -2,8 +2,8 @@
 //!
 //! Every try of one effect carries the same `Idempotency-Key`. A failure that proves that nothing happened (no connection,
 //! 408, 429) is tried again like a read. One that leaves it open (timeout, 5xx, a cut or unreadable answer) is tried again
-//! only towards a Hub that is known to honour the header, else it ends as `Ambiguous`; so does everything that runs out of
-//! tries after such a failure.
+//! only towards a Hub that is known to honour the header, else it ends as `Ambiguous`; so does what follows on such a
+//! failure, unless it settles the question.
 
 use std::sync::atomic::Ordering;
 
@@ -14,7 +14,7 @@ use super::{
     HubClient, Idempotency,
     address::Call,
     body::{self, Answer},
-    failure::Failure,
+    failure::{Failure, Kind},
     tries::Tries,
     within,
 };
@@ -60,10 +60,10 @@ impl HubClient {
                 }
             }
             if let Err(failure) = tries.again(failure).await {
-                // A refusal by a Hub that honours keys means that it has no first result to repeat: nothing happened.
-                let open = failure.may_pass() || failure.may_have_happened();
+                // What a Hub that honours keys says of the target proves that it had no first result to repeat.
+                let settled = matches!(failure.kind, Kind::NotFound | Kind::Rejected);
                 return Err(match HubError::from(failure) {
-                    error if !(ambiguous && open) => error,
+                    error if !ambiguous || settled => error,
                     error => HubError::Ambiguous(format!("{error}; it may have happened")),
                 });
             }

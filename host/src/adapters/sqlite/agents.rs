@@ -261,12 +261,10 @@ fn seconds_up(now: UnixMillis, until: UnixMillis) -> u64 {
     u64::try_from(until.since(now).as_millis().div_ceil(1000)).unwrap_or(u64::MAX)
 }
 
+pub(super) const BUSY: &str = "SELECT 1 FROM items WHERE state = 'active' AND agent_id = ?1";
+
 /// Whether an item of the agent is active.
 pub(super) fn busy(step: &Step<'_>, id: &AgentId) -> Result<bool, StoreError> {
-    let active = step.first(
-        "SELECT 1 FROM items WHERE state = 'active' AND agent_id = ?1",
-        [id.as_str()],
-        |_| Ok(()),
-    )?;
+    let active = step.first(BUSY, [id.as_str()], |_| Ok(()))?;
     Ok(active.is_some())
 }

@@ -25,6 +25,10 @@ use crate::{
 /// Items that one step moves out of the way, so that it keeps nobody waiting for long.
 const MOST_MOVES: u32 = 256;
 
+/// The first ready item of a priority behind another.
+pub(super) const HEAD: &str = "SELECT seq, agent_id FROM items INDEXED BY items_ready \
+     WHERE state = 'queued' AND priority = ?1 AND seq > ?2 ORDER BY seq LIMIT 1";
+
 pub(super) struct Claims {
     pub claimed: Vec<Claimed>,
     /// It stopped at its bound of moves: ready items may be left, another step is to look.
@@ -95,12 +99,9 @@ impl Walk<'_> {
     /// The first item of a priority (by rank) that is marked ready and is not left to others.
     fn head(&mut self, step: &Step<'_>, rank: usize) -> Result<Option<i64>, StoreError> {
         loop {
-            let head = step.first(
-                "SELECT seq, agent_id FROM items INDEXED BY items_ready \
-                 WHERE state = 'queued' AND priority = ?1 AND seq > ?2 ORDER BY seq LIMIT 1",
-                params![rank as i64, self.after[rank]],
-                |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)),
-            )?;
+            let head = step.first(HEAD, params![rank as i64, self.after[rank]], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
+            })?;
             match head {
                 Some((seq, agent)) if self.avoid.iter().any(|a| a.as_str() == agent) => self.after[rank] = seq,
                 head => return Ok(head.map(|(seq, _)| seq)),

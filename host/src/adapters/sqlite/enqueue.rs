@@ -103,6 +103,12 @@ fn keep(step: &Step<'_>, id: ItemId, answer: Enqueued) -> Result<Enqueued, Store
     Ok(answer)
 }
 
+pub(super) const MERGEABLE: &str = "SELECT seq, id, inbox_count FROM items INDEXED BY items_mergeable WHERE agent_id = ?1 AND task_type = ?2 \
+     AND task_type <> 'direct' AND state IN ('queued', 'waiting', 'delayed', 'held') \
+     ORDER BY inbox_count DESC, seq LIMIT 1";
+pub(super) const MERGEABLE_ACTIVE: &str =
+    "SELECT seq, id, inbox_count FROM items WHERE state = 'active' AND agent_id = ?1 AND task_type = ?2";
+
 /// Merge into an item of the agent and task type, if there is one to merge into. Of several (a recovered item and the one
 /// that waited behind it) the one with the largest count is it, so that `news` is told only for what none of them covers.
 fn merge(step: &Step<'_>, item: &WorkItem) -> Result<Option<Enqueued>, StoreError> {
@@ -114,21 +120,11 @@ fn merge(step: &Step<'_>, item: &WorkItem) -> Result<Option<Enqueued>, StoreErro
         ))
     };
     let key = params![item.agent_id.as_str(), item.task_type.as_str()];
-    let open = step.first(
-        "SELECT seq, id, inbox_count FROM items INDEXED BY items_mergeable WHERE agent_id = ?1 AND task_type = ?2 \
-         AND task_type <> 'direct' AND state IN ('queued', 'waiting', 'delayed', 'held') \
-         ORDER BY inbox_count DESC, seq LIMIT 1",
-        key,
-        read,
-    )?;
+    let open = step.first(MERGEABLE, key, read)?;
     let target = match open {
         Some(open) => Some(open),
         None => step
-            .first(
-                "SELECT seq, id, inbox_count FROM items WHERE state = 'active' AND agent_id = ?1 AND task_type = ?2",
-                key,
-                read,
-            )?
+            .first(MERGEABLE_ACTIVE, key, read)?
             // More than the active one was made for: news, which waits behind it.
             .filter(|(_, _, active_count)| item.inbox_count <= *active_count),
     };

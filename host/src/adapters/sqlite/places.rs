@@ -120,14 +120,13 @@ pub(super) fn bury(step: &mut Step<'_>, item: &StoredItem, problem: &str) -> Res
     release_waiting(step, &fixed.agent_id)
 }
 
+pub(super) const NEXT_WAITING: &str =
+    "SELECT seq FROM items WHERE agent_id = ?1 AND state = 'waiting' ORDER BY priority, seq LIMIT 1";
+
 /// Make the agent's best waiting item ready, unless one is active or ready already. Called by whatever takes an item from
 /// `queued` or `active`: so while items wait, one of their agent is ready or active, and none waits for ever.
 pub(super) fn release_waiting(step: &mut Step<'_>, agent: &AgentId) -> Result<(), StoreError> {
-    let next = step.first(
-        "SELECT seq FROM items WHERE agent_id = ?1 AND state = 'waiting' ORDER BY priority, seq LIMIT 1",
-        [agent.as_str()],
-        |row| row.get::<_, i64>(0),
-    )?;
+    let next = step.first(NEXT_WAITING, [agent.as_str()], |row| row.get::<_, i64>(0))?;
     let Some(seq) = next else { return Ok(()) };
     if busy(step, agent)? {
         return Ok(());

@@ -171,8 +171,13 @@ impl Workers {
             });
             (keep, send)
         });
-        self.writes.send(Some(job)).await.map_err(|_| self.gone())?;
-        answered.await.map_err(|_| self.gone())?
+        if self.writes.send(Some(job)).await.is_err() {
+            return Err(self.gone().await);
+        }
+        match answered.await {
+            Ok(answer) => answer,
+            Err(_) => Err(self.gone().await),
+        }
     }
 
     /// Run a query on the reading connection. It sees everything that was answered before.
@@ -185,8 +190,13 @@ impl Workers {
         let job: Read = Box::new(move |db, now| {
             let _ = answer.send(query(db, now));
         });
-        self.reads.send(Some(job)).await.map_err(|_| self.gone())?;
-        answered.await.map_err(|_| self.gone())?
+        if self.reads.send(Some(job)).await.is_err() {
+            return Err(self.gone().await);
+        }
+        match answered.await {
+            Ok(answer) => answer,
+            Err(_) => Err(self.gone().await),
+        }
     }
 
     /// Have the threads finish what they were sent, and end.
@@ -197,12 +207,12 @@ impl Workers {
         self.ended().await;
     }
 
-    fn gone(&self) -> StoreError {
-        let reason = self.ended.borrow().clone();
-        StoreError::Unavailable(reason.unwrap_or_else(|| "the store is being closed".to_owned()))
+    /// What a caller is told whose thread is gone. A thread that drops a job or its channel has ended or is about to.
+    async fn gone(&self) -> StoreError {
+        StoreError::Unavailable(self.ended().await)
     }
 
-    /// Resolves when a thread has ended, with why. Afterwards every call is answered `Unavailable`.
+    /// Resolves when a thread has ended, with why. Calls that need it are answered `Unavailable` from then on.
     pub fn ended(&self) -> impl Future<Output = String> + Send + 'static {
         let mut ended = self.ended.clone();
         async move {

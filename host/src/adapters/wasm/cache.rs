@@ -10,7 +10,7 @@ use std::{
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use rustix::{fs::OFlags, process::geteuid};
@@ -22,6 +22,8 @@ use crate::domain::plugin::Digest;
 
 /// How many artifacts are kept; the ones not used for longest go.
 const KEPT: usize = 64;
+/// How old an unfinished file is that nobody is writing any more.
+const UNFINISHED: Duration = Duration::from_secs(3600);
 const ARTIFACT: &str = "cwasm";
 const CHECKSUM: &str = "sha256";
 
@@ -114,24 +116,38 @@ impl Cache {
         let _ = File::open(path).and_then(|file| file.set_modified(SystemTime::now()));
     }
 
+    /// Keep the artifacts that were used last, and nothing that a killed process left unfinished.
     fn forget_oldest(&self) -> io::Result<()> {
         let mut artifacts = Vec::new();
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
-            if entry.path().extension().is_some_and(|extension| extension == ARTIFACT) {
-                artifacts.push((entry.metadata()?.modified()?, entry.path()));
+            let used = entry.metadata()?.modified()?;
+            if entry.file_name().as_encoded_bytes().starts_with(b".") {
+                if used.elapsed().is_ok_and(|age| age > UNFINISHED) {
+                    forget(&entry.path())?;
+                }
+            } else if entry.path().extension().is_some_and(|extension| extension == ARTIFACT) {
+                artifacts.push((used, entry.path()));
             }
         }
         artifacts.sort();
         for (_, path) in artifacts.iter().rev().skip(KEPT) {
-            fs::remove_file(path)?;
-            fs::remove_file(path.with_extension(CHECKSUM))?;
+            forget(path)?;
+            forget(&path.with_extension(CHECKSUM))?;
         }
         Ok(())
     }
 
     fn path(&self, digest: Digest, extension: &str) -> PathBuf {
         self.folder.join(format!("{digest}-{:016x}.{extension}", self.engine))
+    }
+}
+
+/// Delete a file; another host may have done so already.
+fn forget(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 

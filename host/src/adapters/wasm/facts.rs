@@ -1,7 +1,7 @@
 //! What a component is, read from its bytes: enough to refuse it with reasons before it costs a compilation.
 
 use sha2::{Digest as _, Sha256};
-use wasmparser::{Encoding, Parser, Payload};
+use wasmparser::{ComponentTypeRef, Encoding, Parser, Payload, TypeBounds};
 
 use crate::{
     domain::{
@@ -14,7 +14,7 @@ use crate::{
 /// The package of Warren's own contract.
 const CONTRACT: &str = "warren:agent/";
 
-/// What every toolchain's guests import: linked always, with nothing behind it.
+/// What every toolchain's guests import, in any version of WASI 0.2: linked always, with nothing behind it.
 const BASELINE: [&str; 6] = [
     "wasi:cli/",
     "wasi:clocks/",
@@ -83,7 +83,11 @@ fn names(component: &[u8]) -> Result<(Vec<String>, Vec<String>), PrepareError> {
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentImportSection(section) if depth == 0 => {
                 for import in section {
-                    imports.push(import.map_err(unreadable)?.name.name.to_owned());
+                    let import = import.map_err(unreadable)?;
+                    // The world's own names for types of its interfaces: nothing to provide.
+                    if !matches!(import.ty, ComponentTypeRef::Type(TypeBounds::Eq(_))) {
+                        imports.push(import.name.name.to_owned());
+                    }
                 }
             }
             Payload::ComponentExportSection(section) if depth == 0 => {
@@ -119,7 +123,8 @@ fn capability(name: &str) -> Option<Capability> {
 }
 
 fn known(name: &str) -> bool {
-    name == TYPES || capability(name).is_some() || BASELINE.iter().any(|baseline| name.starts_with(baseline))
+    let baseline = || name.contains("@0.2.") && BASELINE.iter().any(|package| name.starts_with(package));
+    name == TYPES || capability(name).is_some() || baseline()
 }
 
 /// Whether `capabilities` cover what needs `needed`.

@@ -29,8 +29,10 @@ use crate::{
     ports::guest::{GuestHost, LogLevel, Refusal},
 };
 
-/// How many host resources (streams, pollables, buckets) and how many handles a guest may have at a time.
-const MAX_RESOURCES: usize = 10_000;
+/// How many host resources (streams, pollables, buckets) a guest may have at a time; the largest takes some 8 KiB.
+const MAX_RESOURCES: usize = 1_000;
+/// How many handles, those of its own resources included.
+const MAX_HANDLES: usize = 10_000;
 
 /// What outlives the store: read for the report when the guest has ended, however it did.
 pub struct Account {
@@ -150,7 +152,7 @@ fn inert_wasi(account: &Arc<Account>, limits: &Limits) -> WasiCtx {
 /// Put the limits of a guest into force in its store.
 pub fn limit(store: &mut Store<Guest>) {
     store.limiter(|guest| &mut guest.memory);
-    store.set_max_component_handles(MAX_RESOURCES);
+    store.set_max_component_handles(MAX_HANDLES);
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|store| {
         let guest = store.data();
@@ -163,7 +165,8 @@ pub fn limit(store: &mut Store<Guest>) {
 }
 
 /// What may be copied out of the guest depends on who takes it: a host function up to `copy`, the host as the result up
-/// to `outcome`. wasmtime reads the allowance where either begins.
+/// to `outcome`. wasmtime reads the allowance where either begins, and takes the bytes of texts and what a list takes in
+/// the host from it: 24 bytes for each text of a list.
 fn allow_copying(mut store: StoreContextMut<'_, Guest>, hook: CallHook) -> Result<()> {
     let limits = &store.data().limits;
     let allowance = match hook {

@@ -38,18 +38,24 @@ impl MemoryMeter {
     }
 }
 
+/// Whether a memory or table would outgrow the maximum that it was declared with (or that the pool has, which is no
+/// smaller than the limits): that is between the guest and its compiler, and answered with −1. It is looked at after the
+/// limits, since at the pool's maximum both are reached at once.
+fn beyond(desired: usize, maximum: Option<usize>) -> bool {
+    maximum.is_some_and(|maximum| desired > maximum)
+}
+
 impl ResourceLimiter for MemoryMeter {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
-        if maximum.is_some_and(|maximum| desired > maximum) {
-            // More than the memory's own declared maximum: that is between the guest and its compiler.
-            return Ok(false);
-        }
         let wanted = self.memory + desired.saturating_sub(current) as u64;
         if wanted > self.memory_limit {
             let limit = self.memory_limit;
             return Err(Error::new(Stop::Memory(format!(
                 "it asked for {wanted} bytes of memory, over the limit `memory` of {limit}"
             ))));
+        }
+        if beyond(desired, maximum) {
+            return Ok(false);
         }
         self.memory = wanted;
         Ok(true)
@@ -60,15 +66,15 @@ impl ResourceLimiter for MemoryMeter {
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
-        if maximum.is_some_and(|maximum| desired > maximum) {
-            return Ok(false);
-        }
         let wanted = self.elements + desired.saturating_sub(current) as u64;
         if wanted > self.element_limit {
             let limit = self.element_limit;
             return Err(Error::new(Stop::Memory(format!(
                 "it asked for {wanted} table elements, over the limit of {limit}"
             ))));
+        }
+        if beyond(desired, maximum) {
+            return Ok(false);
         }
         self.elements = wanted;
         Ok(true)

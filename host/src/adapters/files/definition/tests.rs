@@ -56,7 +56,11 @@ config: { greeting: hi, volume: 1.50, loud: true, code: 007, none: '' }
             ..LimitOverrides::default()
         },
         cache_ttl: Duration::from_secs(7),
-        config: values.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+        config: values
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into_iter()
+            .collect::<std::collections::BTreeMap<_, _>>()
+            .into(),
     };
     assert_eq!(parse(Path::new("f"), &name, text, prompt), Ok(expected));
 }
