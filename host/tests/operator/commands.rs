@@ -159,7 +159,12 @@ fn inspect_tells_what_is_not_a_component() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("text.wasm"), "hello").unwrap();
     fs::write(folder.path().join("core.wasm"), b"\0asm\x01\0\0\0").unwrap();
-    let inspect = |path: &str| warren(folder.path()).args(["plugin", "inspect", path]).output().unwrap();
+    let inspect = |path: &str| {
+        warren(folder.path())
+            .args(["plugin", "inspect", path])
+            .output()
+            .unwrap()
+    };
     assert_ends(&inspect("text.wasm"), 1, &["text.wasm", "not WebAssembly"]);
     assert_ends(&inspect("core.wasm"), 1, &["core.wasm", "component"]);
     assert_ends(&inspect("nowhere.wasm"), 3, &["nowhere.wasm can't be read"]);
