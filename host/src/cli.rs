@@ -25,7 +25,7 @@ use crate::app::config::{Loaded, Sources};
 
 /// Runs AI agents that are shipped as WebAssembly components.
 #[derive(Debug, Parser)]
-#[command(name = "warren", version, after_help = CODES, propagate_version = true, infer_subcommands = false)]
+#[command(name = "warren", version, after_help = CODES)]
 struct Cli {
     #[command(flatten)]
     global: Global,

@@ -19,10 +19,7 @@ use crate::{
         files::read_plugin,
         wasm::{SandboxConfig, WasmSandbox},
     },
-    app::{
-        api::types::{PluginList, PluginView},
-        config::formats::format_size,
-    },
+    app::api::types::{PluginList, PluginView},
     domain::{capability::CapabilitySet, plugin::Manifest},
     ports::sandbox::{ComponentFacts, Sandbox},
 };
@@ -190,7 +187,7 @@ fn words(facts: &ComponentFacts, manifest: Option<&Manifest>, refusal: Option<&s
         facts.world_version.as_deref().unwrap_or("uses nothing of warren:agent"),
     );
     line("digest", &facts.digest.to_string());
-    line("size", &format!("{} ({} bytes)", format_size(facts.size), facts.size));
+    line("size", &format!("{} bytes", facts.size));
     for (at, import) in facts.imports.iter().enumerate() {
         line(if at == 0 { "imports" } else { "" }, import);
     }

@@ -130,6 +130,9 @@ mod tests {
 
     const TOKEN: &str = "0123456789abcdef";
 
+    /// Listen address, method, target, headers, and the status that is expected.
+    type Case<'c> = (&'c str, &'c Method, &'c str, &'c [(&'c str, &'c str)], u16);
+
     fn verdict(listen: &str, method: Method, target: &str, headers: &[(&str, &str)]) -> u16 {
         let token = Secret::from(TOKEN.to_owned());
         let access = Access::new(listen.parse().unwrap(), vec!["warren.example".into()], &token);
@@ -155,7 +158,7 @@ mod tests {
         let host = ("host", "127.0.0.1:9090");
         let origin = ("origin", "http://127.0.0.1:9090");
         let (get, post) = (Method::GET, Method::POST);
-        let matrix: &[(&str, &Method, &str, &[(&str, &str)], u16)] = &[
+        let matrix: &[Case<'_>] = &[
             // On loopback reading is open...
             (LOCAL, &get, STATUS, &[host], 200),
             (LOCAL, &Method::HEAD, STATUS, &[host], 200),

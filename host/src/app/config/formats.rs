@@ -11,7 +11,7 @@ pub fn format_span(span: Duration) -> String {
     let millis = span.as_millis();
     match [("h", 3_600_000), ("m", 60_000), ("s", 1000)]
         .into_iter()
-        .find(|(_, unit)| millis > 0 && millis % unit == 0)
+        .find(|(_, unit)| millis > 0 && millis.is_multiple_of(*unit))
     {
         Some((name, unit)) => format!("{}{name}", millis / unit),
         None if millis == 0 => "0s".to_owned(),
