@@ -37,11 +37,24 @@ pub fn path(package: &str) -> PathBuf {
         .join(format!("{}.wasm", package.replace('-', "_")))
 }
 
+/// Where a plugin's manifest and sources are: a bundled plugin, or a guest of the tests without its `guest-`.
+pub fn folder(plugin: &str) -> PathBuf {
+    let bundled = workspace().join("plugins").join(plugin);
+    if bundled.exists() {
+        bundled
+    } else {
+        workspace().join("tests/guests").join(plugin)
+    }
+}
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
 fn build() -> PathBuf {
     let target = target_dir();
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let output = Command::new(env!("CARGO"))
-        .current_dir(workspace)
+        .current_dir(workspace())
         .args([
             "build",
             "--quiet",
