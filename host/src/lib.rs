@@ -4,6 +4,9 @@
 //! `devhub` imports nothing of the rest (`tests/layers.rs` holds this).
 
 pub mod adapters;
+pub mod app;
+pub mod cli;
 pub mod devhub;
 pub mod domain;
 pub mod ports;
+pub mod services;

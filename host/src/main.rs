@@ -1,3 +1,7 @@
 //! The `warren` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    warren::cli::main()
+}

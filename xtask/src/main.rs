@@ -1,1 +1,123 @@
-fn main() {}
+//! `cargo xtask dev|test|bench|check`: the commands of the README, for a machine that has a Rust toolchain and nothing else.
+//!
+//! Only what a shell line could not do portably: find out what is missing, say what is being done, run it.
+
+mod guests;
+mod machine;
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+};
+
+const USAGE: &str = "\
+Usage: cargo xtask COMMAND
+
+  dev [ARGS]   build everything and start `warren dev`: a development Hub, a host and the bundled plugins on this
+               machine. `dev --once` does without a person and ends when the reply is there. ARGS go to `warren dev`.
+  test [ARGS]  run every test. ARGS go to `cargo test`.
+  bench        run the benchmarks in host/benches and print their tables
+  check        formatting, lints and documentation, as CI does
+  plugins      build the bundled plugins into target/plugins
+";
+
+fn main() -> ExitCode {
+    let mut args = env::args().skip(1);
+    let command = args.next().unwrap_or_default();
+    let rest: Vec<String> = args.collect();
+    let done = match command.as_str() {
+        "dev" => dev(&rest),
+        "test" => test(&rest),
+        "bench" => bench(&rest),
+        "check" => check(),
+        "plugins" => machine::wasm_target().and_then(|()| guests::plugins()).map(drop),
+        "" | "help" | "--help" | "-h" => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        other => Err(format!("there is no command {other:?}\n\n{USAGE}")),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("xtask: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dev(args: &[String]) -> Result<(), String> {
+    machine::wasm_target()?;
+    let plugins = guests::plugins()?;
+    say("building the host (the first time takes a few minutes)");
+    run(cargo().args(["build", "--package", "warren"]))?;
+    let mut warren = Command::new(target_dir().join("debug").join("warren"));
+    warren
+        .arg("dev")
+        .arg("--plugin-dir")
+        .arg(plugins)
+        .arg("--agents-dir")
+        .arg(root().join("agents"))
+        .args(args);
+    run(&mut warren)
+}
+
+fn test(args: &[String]) -> Result<(), String> {
+    machine::wasm_target()?;
+    machine::chromium();
+    guests::plugins()?;
+    guests::test_guests()?;
+    say("building the host and its tests (the first time takes a few minutes)");
+    // The end-to-end tests start the binary that lies in the target directory.
+    run(cargo().args(["build", "--package", "warren"]))?;
+    run(cargo().args(["test", "--workspace", "--no-fail-fast"]).args(args))
+}
+
+fn bench(args: &[String]) -> Result<(), String> {
+    machine::wasm_target()?;
+    guests::test_guests()?;
+    run(cargo().args(["bench", "--package", "warren"]).args(args))
+}
+
+fn check() -> Result<(), String> {
+    run(cargo().args(["fmt", "--all", "--check"]))?;
+    run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))?;
+    run(cargo()
+        .args(["doc", "--workspace", "--no-deps"])
+        .env("RUSTDOCFLAGS", "--deny warnings"))
+}
+
+/// The folder of the workspace.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+}
+
+/// Where cargo puts what it builds.
+fn target_dir() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+fn cargo() -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(root());
+    cargo
+}
+
+fn say(what: &str) {
+    eprintln!("xtask: {what}");
+}
+
+/// Run to the end, showing what it prints; an error names the command.
+fn run(command: &mut Command) -> Result<(), String> {
+    let status = command
+        .status()
+        .map_err(|error| format!("can't run {command:?}: {error}"))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("{command:?} ended with {status}"))
+    }
+}

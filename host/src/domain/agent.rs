@@ -1,6 +1,6 @@
 //! An agent's definition: which plugin runs it, with what, and how much it may do.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
     capability::CapabilitySet,
@@ -25,7 +25,7 @@ pub struct AgentDefinition {
     /// How long a host may go on with what it has read before it looks at the file again.
     pub cache_ttl: Duration,
     /// What `wasi:config` answers, the text of `system-prompt.md` as `system_prompt` included.
-    pub config: BTreeMap<String, String>,
+    pub config: Arc<BTreeMap<String, String>>,
 }
 
 /// How much an agent may do on the Hub, enforced by the host at the call.

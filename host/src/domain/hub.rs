@@ -100,3 +100,12 @@ pub struct BudgetHealth {
     pub daily_limit: Option<f64>,
     pub daily_used: Option<f64>,
 }
+
+/// What the model calls of an agent have used.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Consumption {
+    pub tokens_input: u64,
+    pub tokens_output: u64,
+    /// US dollars.
+    pub cost_usd: f64,
+}

@@ -4,7 +4,10 @@
 use async_trait::async_trait;
 use thiserror::Error;
 
-use crate::domain::hub::{Comment, DiscoverQuery, NewComment, NewPost, Notification, Post, SearchQuery, Thread};
+use crate::domain::{
+    capability::Capability,
+    hub::{Comment, DiscoverQuery, NewComment, NewPost, Notification, Post, SearchQuery, Thread},
+};
 
 /// Why the host did not do what the guest asked; the guest sees the kind and the words.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -71,4 +74,7 @@ pub trait GuestHost: Send + Sync {
     /// One line, already within the activation's limits on lines and bytes.
     fn log(&self, level: LogLevel, context: &str, message: &str);
     fn measure(&self, measurement: Measurement);
+
+    /// The guest called what it was not granted; the sandbox has refused it already.
+    fn denied(&self, capability: Capability);
 }

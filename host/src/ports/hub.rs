@@ -7,7 +7,8 @@ use thiserror::Error;
 
 use crate::domain::{
     hub::{
-        BudgetHealth, Comment, DiscoverQuery, NewComment, NewPost, Notification, PolledAgent, Post, SearchQuery, Thread,
+        BudgetHealth, Comment, Consumption, DiscoverQuery, NewComment, NewPost, Notification, PolledAgent, Post,
+        SearchQuery, Thread,
     },
     ids::AgentId,
 };
@@ -19,10 +20,11 @@ pub enum HubError {
     /// 404 or 410.
     #[error("{0}")]
     NotFound(String),
-    /// The Hub refused it for good: another 4xx.
+    /// The Hub refused it for good: another 4xx but 401 and 407, which are no fault of whoever asked.
     #[error("{0}")]
     Rejected(String),
-    /// It certainly did not happen: no connection, or 429/503 with nothing done, after all retries.
+    /// It failed for now and, if it is a write, certainly did not happen: no connection, or 429, after all retries; or this
+    /// host's credentials or address are wrong (401, a redirect).
     #[error("{0}")]
     Unavailable(String),
     /// A write may or may not have happened (timeout, 5xx, a cut answer) and must not be repeated towards this Hub.
@@ -90,4 +92,13 @@ pub trait Hub: Send + Sync {
     ) -> Result<Comment, HubError>;
 
     async fn budget(&self, agent: &AgentId) -> Result<BudgetHealth, HubError>;
+
+    /// Reports what the agent's model calls have used. It adds up on the Hub, so `key` and `unsure` are as for a post.
+    async fn report_consumption(
+        &self,
+        agent: &AgentId,
+        used: &Consumption,
+        key: &str,
+        unsure: bool,
+    ) -> Result<(), HubError>;
 }

@@ -1,0 +1,237 @@
+//! The leader's lease. One host owns the file, so there is rarely a rival; but two starts of one process can overlap, and
+//! what is fenced here is what Redis will have to fence.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::{Row, params};
+use sha2::{Digest, Sha256};
+
+use super::{
+    SqliteStore,
+    rows::{int, large, unavailable},
+    signals::woken,
+    worker::Step,
+};
+use crate::{
+    domain::{
+        ids::{HostName, Term},
+        time::UnixMillis,
+    },
+    ports::{
+        leadership::{Acquired, Bid, Inherited, Leader, Leadership},
+        store::StoreError,
+        work_queue::Fence,
+    },
+};
+
+struct Lease {
+    host: String,
+    start: String,
+    address: String,
+    term: u64,
+    since: UnixMillis,
+    until: UnixMillis,
+    reserved_host: String,
+    reserved_until: UnixMillis,
+}
+
+const LEASE: &str = "SELECT holder_host, holder_start, address, term, since, until, reserved_host, reserved_until \
+     FROM leadership";
+
+fn lease(row: &Row<'_>) -> rusqlite::Result<Lease> {
+    Ok(Lease {
+        host: row.get(0)?,
+        start: row.get(1)?,
+        address: row.get(2)?,
+        term: large(row.get(3)?),
+        since: UnixMillis(row.get(4)?),
+        until: UnixMillis(row.get(5)?),
+        reserved_host: row.get(6)?,
+        reserved_until: UnixMillis(row.get(7)?),
+    })
+}
+
+impl Lease {
+    fn load(step: &Step<'_>) -> Result<Lease, StoreError> {
+        step.first(LEASE, [], lease)?
+            .ok_or_else(|| StoreError::Corrupt("the row of the leader's lease is gone".to_owned()))
+    }
+
+    fn leader(&self, now: UnixMillis) -> Option<Leader> {
+        let host = HostName::new(self.host.clone()).ok().filter(|_| self.until > now)?;
+        Some(Leader {
+            holder: format!("{}/{}", self.host, self.start),
+            host,
+            term: Term(self.term),
+            address: self.address.clone(),
+            since: self.since,
+            remaining: self.until.since(now),
+        })
+    }
+
+    fn is_held(&self, fence: &Fence, now: UnixMillis) -> bool {
+        self.until > now
+            && self.term == fence.term.0
+            && self.host == fence.holder.host.as_str()
+            && self.start == fence.holder.start.to_string()
+    }
+
+    /// How long until it can be free for everybody, as far as is known.
+    fn vacant_in(&self, now: UnixMillis) -> Duration {
+        self.until.max(self.reserved_until).since(now)
+    }
+}
+
+/// Refuse what is not done by the leader in its current term (I1).
+pub(super) fn check_fence(step: &Step<'_>, fence: &Fence) -> Result<(), StoreError> {
+    if Lease::load(step)?.is_held(fence, step.now) {
+        Ok(())
+    } else {
+        Err(StoreError::Fenced { term: fence.term })
+    }
+}
+
+fn acquire(step: &mut Step<'_>, bid: &Bid) -> Result<Acquired, StoreError> {
+    let lease = Lease::load(step)?;
+    let until = step.now + bid.ttl;
+    let own = Fence {
+        holder: bid.holder.clone(),
+        term: Term(lease.term),
+    };
+    if lease.is_held(&own, step.now) {
+        // A repeat: the bidder counts its deadline from this one's sending.
+        step.run("UPDATE leadership SET until = max(until, ?1)", [until.0])?;
+        return Ok(Acquired::Won(own.term));
+    }
+    if let Some(leader) = lease.leader(step.now) {
+        return Ok(Acquired::Held(Some(leader)));
+    }
+    if lease.reserved_until > step.now && lease.reserved_host != bid.holder.host.as_str() {
+        return Ok(Acquired::Held(None));
+    }
+    let term = lease.term + 1;
+    step.run(
+        "UPDATE leadership SET holder_host = ?1, holder_start = ?2, address = ?3, term = ?4, since = ?5, until = ?6, \
+         reserved_host = '', reserved_until = 0",
+        params![
+            bid.holder.host.as_str(),
+            bid.holder.start.to_string(),
+            bid.address,
+            int(term),
+            step.now.0,
+            until.0
+        ],
+    )?;
+    Ok(Acquired::Won(Term(term)))
+}
+
+fn checksum(body: &str) -> String {
+    Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[async_trait]
+impl Leadership for SqliteStore {
+    async fn acquire(&self, bid: &Bid) -> Result<Acquired, StoreError> {
+        let bid = bid.clone();
+        self.workers.write(move |step| acquire(step, &bid)).await
+    }
+
+    async fn renew(&self, fence: &Fence, ttl: Duration) -> Result<(), StoreError> {
+        let fence = fence.clone();
+        self.workers
+            .write(move |step| {
+                check_fence(step, &fence)?;
+                step.run("UPDATE leadership SET until = ?1", [(step.now + ttl).0])?;
+                Ok(())
+            })
+            .await
+    }
+
+    async fn release(&self, fence: &Fence) -> Result<(), StoreError> {
+        let fence = fence.clone();
+        self.workers
+            .write(move |step| {
+                if Lease::load(step)?.is_held(&fence, step.now) {
+                    step.run("UPDATE leadership SET until = 0", [])?;
+                    step.signals.vacated = true;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    async fn leader(&self) -> Result<Option<Leader>, StoreError> {
+        self.workers
+            .read(|db, now| Ok(db.query_row(LEASE, [], lease).map_err(unavailable)?.leader(now)))
+            .await
+    }
+
+    async fn wait_for_vacancy(&self, at_most: Duration) {
+        let left = self
+            .workers
+            .read(|db, now| Ok(db.query_row(LEASE, [], lease).map_err(unavailable)?.vacant_in(now)))
+            .await;
+        // A store that doesn't answer is asked again by the bid, after the full wait.
+        woken(&self.wakes.vacancy, left.unwrap_or(at_most).min(at_most)).await;
+    }
+
+    async fn reserve(&self, fence: &Fence, host: &HostName, span: Duration) -> Result<(), StoreError> {
+        let (fence, host) = (fence.clone(), host.clone());
+        self.workers
+            .write(move |step| {
+                check_fence(step, &fence)?;
+                step.run(
+                    "UPDATE leadership SET reserved_host = ?1, reserved_until = ?2",
+                    params![host.as_str(), (step.now + span).0],
+                )?;
+                Ok(())
+            })
+            .await
+    }
+
+    async fn save_state(&self, fence: &Fence, body: &str) -> Result<(), StoreError> {
+        let (fence, body) = (fence.clone(), body.to_owned());
+        self.workers
+            .write(move |step| {
+                check_fence(step, &fence)?;
+                step.run(
+                    "UPDATE leadership SET state = ?1, state_term = ?2, state_sha256 = ?3",
+                    params![body, int(fence.term.0), checksum(&body)],
+                )?;
+                Ok(())
+            })
+            .await
+    }
+
+    async fn load_state(&self) -> Result<Inherited, StoreError> {
+        let read = |row: &Row<'_>| {
+            Ok((
+                row.get::<_, Option<String>>(0)?,
+                row.get::<_, i64>(1)?,
+                row.get::<_, String>(2)?,
+            ))
+        };
+        let (body, term, expected) = self
+            .workers
+            .read(move |db, _| {
+                db.query_row("SELECT state, state_term, state_sha256 FROM leadership", [], read)
+                    .map_err(unavailable)
+            })
+            .await?;
+        let Some(body) = body else {
+            return Ok(Inherited::Nothing);
+        };
+        let found = checksum(&body);
+        Ok(if found == expected {
+            Inherited::State {
+                term: Term(large(term)),
+                body,
+            }
+        } else {
+            Inherited::Damaged {
+                detail: format!("its SHA-256 is {found}, but {expected} was kept with it (term {term})"),
+            }
+        })
+    }
+}

@@ -1,0 +1,170 @@
+//! What operators see and set of an agent.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use rusqlite::{Connection, params};
+
+use super::{
+    SqliteStore,
+    agents::{Agent, select},
+    places,
+    rows::{large, small, unavailable},
+    worker::Step,
+};
+use crate::{
+    domain::{
+        breaker::{BreakerMode, Transition},
+        effect::EffectKind,
+        ending::Reason,
+        ids::AgentId,
+        time::UnixMillis,
+    },
+    ports::{
+        agent_records::{AgentRecord, AgentRecords, BreakerCommand},
+        store::StoreError,
+    },
+};
+
+/// An agent with its counts.
+fn record(db: &Connection, agent: Agent, now: UnixMillis) -> Result<AgentRecord, StoreError> {
+    Ok(AgentRecord {
+        endings: endings(db, &agent.id).map_err(unavailable)?,
+        posts_today: today(db, &agent.id, EffectKind::Post, now).map_err(unavailable)?,
+        comments_today: today(db, &agent.id, EffectKind::Comment, now).map_err(unavailable)?,
+        id: agent.id,
+        name: agent.name,
+        paused: agent.paused,
+        breaker: agent.breaker,
+        cool_until: agent.cool_until,
+        cool_downs: agent.cool_downs,
+        last_started: agent.last_started,
+        last_ended: agent.last_ended,
+        last_reason: agent.last_reason,
+        last_detail: agent.last_detail,
+        now,
+    })
+}
+
+fn endings(db: &Connection, agent: &AgentId) -> rusqlite::Result<BTreeMap<Reason, u64>> {
+    let mut statement = db.prepare_cached("SELECT reason, n FROM endings WHERE agent_id = ?1")?;
+    let rows = statement.query_map([agent.as_str()], |row| {
+        let reason: Result<Reason, _> = row.get_ref(0)?.as_str()?.parse();
+        Ok((reason, large(row.get(1)?)))
+    })?;
+    let mut endings = BTreeMap::new();
+    for row in rows {
+        // A reason that this version does not know was counted by a newer one: it has no name to be shown under.
+        if let (Ok(reason), n) = row? {
+            endings.insert(reason, n);
+        }
+    }
+    Ok(endings)
+}
+
+fn today(db: &Connection, agent: &AgentId, kind: EffectKind, now: UnixMillis) -> rusqlite::Result<u32> {
+    db.prepare_cached("SELECT count(*) FROM effects WHERE agent_id = ?1 AND day = ?2 AND kind = ?3")?
+        .query_row(params![agent.as_str(), now.utc_day(), kind.as_str()], |row| {
+            Ok(small(row.get(0)?))
+        })
+}
+
+fn records(
+    db: &Connection,
+    condition: &str,
+    params: impl rusqlite::Params,
+    now: UnixMillis,
+) -> Result<Vec<AgentRecord>, StoreError> {
+    select(db, condition, params)?
+        .into_iter()
+        .map(|agent| record(db, agent, now))
+        .collect()
+}
+
+fn set_paused(step: &mut Step<'_>, id: &AgentId, paused: bool) -> Result<bool, StoreError> {
+    let Some(mut agent) = Agent::load(step, id)? else {
+        return Ok(false);
+    };
+    agent.paused = paused;
+    agent.save(step)?;
+    if paused {
+        places::hold_all(step, id, "the agent is paused")?;
+    } else if agent.breaker.mode != BreakerMode::ForcedOpen {
+        places::ready_all(step, id, "state = 'held'")?;
+    }
+    Ok(true)
+}
+
+fn command_breaker(
+    step: &mut Step<'_>,
+    id: &AgentId,
+    command: BreakerCommand,
+) -> Result<Option<Transition>, StoreError> {
+    let Some(mut agent) = Agent::load(step, id)? else {
+        return Ok(None);
+    };
+    let transition = match command {
+        BreakerCommand::Reset => agent.breaker.reset(),
+        BreakerCommand::ForceOpen => agent.breaker.force_open(),
+        BreakerCommand::Disable => agent.breaker.disable(),
+    };
+    agent.save(step)?;
+    agent.tell(step, Some(transition))?;
+    if command == BreakerCommand::ForceOpen {
+        places::hold_all(step, id, "the breaker is forced open")?;
+    } else {
+        places::ready_all(step, id, "state = 'delayed' AND by_breaker")?;
+        if !agent.paused {
+            places::ready_all(step, id, "state = 'held'")?;
+        }
+    }
+    Ok(Some(transition))
+}
+
+#[async_trait]
+impl AgentRecords for SqliteStore {
+    async fn agent(&self, id_or_name: &str) -> Result<Option<AgentRecord>, StoreError> {
+        let wanted = id_or_name.to_owned();
+        self.workers
+            .read(move |db, now| {
+                let mut found = records(db, "id = ?1", [&wanted], now)?;
+                if found.is_empty() {
+                    found = records(db, "name = ?1 ORDER BY id LIMIT 1", [&wanted], now)?;
+                }
+                Ok(found.pop())
+            })
+            .await
+    }
+
+    async fn agents(&self, after: Option<&AgentId>, limit: u32) -> Result<Vec<AgentRecord>, StoreError> {
+        let after = after.map_or(String::new(), |id| id.as_str().to_owned());
+        self.workers
+            .read(move |db, now| records(db, "id > ?1 ORDER BY id LIMIT ?2", params![after, limit], now))
+            .await
+    }
+
+    async fn set_paused(&self, agent: &AgentId, paused: bool) -> Result<bool, StoreError> {
+        let agent = agent.clone();
+        self.workers.write(move |step| set_paused(step, &agent, paused)).await
+    }
+
+    async fn command_breaker(
+        &self,
+        agent: &AgentId,
+        command: BreakerCommand,
+    ) -> Result<Option<Transition>, StoreError> {
+        let agent = agent.clone();
+        self.workers
+            .write(move |step| command_breaker(step, &agent, command))
+            .await
+    }
+
+    async fn in_backoff(&self, limit: u32) -> Result<Vec<AgentRecord>, StoreError> {
+        // Forced-open ones have no time from which they may run: they come last.
+        let condition = "mode = 'forced_open' OR (mode = 'automatic' AND open_until IS NOT NULL) \
+             ORDER BY mode = 'forced_open', open_until, id LIMIT ?1";
+        self.workers
+            .read(move |db, now| records(db, condition, [limit], now))
+            .await
+    }
+}

@@ -1,0 +1,14 @@
+//! What makes services and adapters a process: configuration, telemetry, the API, and the wiring of it all.
+
+pub mod api;
+pub mod config;
+pub mod dev;
+pub mod host;
+pub mod metrics;
+mod observed_hub;
+mod parts;
+pub mod plain_http;
+pub mod run;
+pub mod signals;
+pub mod supervisor;
+pub mod telemetry;

@@ -1,0 +1,200 @@
+//! What the API needs of the host, and what it answers readiness from.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use super::{
+    access::Access,
+    types::{Check, PluginRef, PluginView, RunningPlugin},
+};
+use crate::{
+    app::metrics::Metrics,
+    domain::{agent::AgentDefinition, ids::HostName},
+    ports::{definitions::Definitions, hub::HubError, store::Store},
+    services::plugins::{PluginStatus, Plugins},
+};
+
+pub struct ApiContext {
+    pub host: HostFacts,
+    pub state: Arc<HostState>,
+    pub store: Store,
+    /// The longest that a request waits for the store.
+    pub store_timeout: Duration,
+    pub definitions: Arc<dyn Definitions>,
+    pub plugins: Arc<dyn PluginDirectory>,
+    pub metrics: Arc<Metrics>,
+    pub access: Access,
+}
+
+/// What about a host does not change while it runs.
+#[derive(Clone, Debug)]
+pub struct HostFacts {
+    pub name: HostName,
+    pub roles: Vec<String>,
+    /// Activations at once.
+    pub slots: u32,
+    pub started: Instant,
+}
+
+/// What a host has reached, and whether it is on its way out. Written by the wiring, read by probes.
+#[derive(Debug, Default)]
+pub struct HostState {
+    plugins_loaded: AtomicBool,
+    stopping: AtomicBool,
+    hub: Mutex<HubSight>,
+}
+
+/// What this host last saw of the Hub.
+#[derive(Clone, Debug, Default)]
+pub struct HubSight {
+    /// When it last answered; a refusal is an answer, too.
+    pub seen: Option<Instant>,
+    /// Why the last request got no answer, if it got none.
+    pub error: Option<String>,
+}
+
+impl HostState {
+    /// Every plugin was read, and compiled or found broken.
+    pub fn plugins_loaded(&self) {
+        self.plugins_loaded.store(true, Ordering::Release);
+    }
+
+    /// From now on `/ready` is red: the first step of a shutdown.
+    pub fn stopping(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+
+    /// A request to the Hub has ended.
+    pub fn hub_answered(&self, result: Result<(), &HubError>) {
+        let mut sight = self.hub.lock().unwrap_or_else(PoisonError::into_inner);
+        match result {
+            Err(error) if error.is_upstream() => sight.error = Some(error.to_string()),
+            _ => {
+                *sight = HubSight {
+                    seen: Some(Instant::now()),
+                    error: None,
+                }
+            }
+        }
+    }
+
+    /// What the last requests to the Hub showed.
+    pub fn hub(&self) -> HubSight {
+        self.hub.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn running_check(&self) -> Check {
+        let stopping = self.stopping.load(Ordering::Acquire);
+        check(
+            "running",
+            !stopping,
+            if stopping {
+                "this host is stopping"
+            } else {
+                "all tasks run"
+            },
+        )
+    }
+
+    /// A broken plugin does not take the others' host out of service, unless there are no others.
+    pub(super) fn plugins_check(&self, plugins: &[PluginView]) -> Check {
+        let failed: Vec<&str> = plugins
+            .iter()
+            .filter(|p| p.running.is_none())
+            .map(|p| p.name.as_str())
+            .collect();
+        let ready = plugins.len() - failed.len();
+        if !self.plugins_loaded.load(Ordering::Acquire) {
+            check(
+                "plugins",
+                false,
+                format!("{ready} compiled, others still being compiled"),
+            )
+        } else if failed.is_empty() {
+            check("plugins", true, format!("{ready} compiled"))
+        } else {
+            check(
+                "plugins",
+                ready > 0,
+                format!("{ready} compiled; can't be run: {}", failed.join(", ")),
+            )
+        }
+    }
+}
+
+/// Red until the Hub has answered once; a Hub that goes away later is the status's to tell.
+pub(super) fn hub_check(hub: &HubSight) -> Check {
+    let ago = hub.seen.map(|seen| seen.elapsed().as_secs());
+    match (ago, &hub.error) {
+        (Some(ago), None) => check("hub", true, format!("answered {ago} s ago")),
+        (Some(ago), Some(error)) => check("hub", true, format!("answered {ago} s ago, but lately: {error}")),
+        (None, Some(error)) => check("hub", false, format!("has not answered yet: {error}")),
+        (None, None) => check("hub", false, "has not been asked yet"),
+    }
+}
+
+pub(super) fn check(name: &str, ok: bool, detail: impl Into<String>) -> Check {
+    Check {
+        name: name.to_owned(),
+        ok,
+        detail: detail.into(),
+    }
+}
+
+/// The plugins of this host, as they are shown.
+pub trait PluginDirectory: Send + Sync {
+    /// All of them; `agents` is left empty.
+    fn list(&self) -> Vec<PluginView>;
+
+    /// What would run an agent now, or why nothing can.
+    fn of(&self, definition: &AgentDefinition) -> Result<PluginRef, String>;
+}
+
+impl PluginDirectory for Plugins {
+    fn list(&self) -> Vec<PluginView> {
+        let view = |status: PluginStatus| PluginView {
+            running: status.loaded.as_ref().map(|loaded| RunningPlugin {
+                version: loaded.generation.manifest.version.clone(),
+                generation: loaded.generation.number,
+                digest: loaded.generation.digest.to_string(),
+                capabilities: loaded
+                    .generation
+                    .manifest
+                    .capabilities
+                    .iter()
+                    .map(|c| c.to_string())
+                    .collect(),
+                activations: loaded.activations(),
+            }),
+            name: status.name,
+            origin: status.origin,
+            error: status.error,
+            agents: Vec::new(),
+        };
+        Plugins::list(self).into_iter().map(view).collect()
+    }
+
+    fn of(&self, definition: &AgentDefinition) -> Result<PluginRef, String> {
+        let loaded = self.current(&definition.plugin)?;
+        let manifest = &loaded.generation.manifest;
+        let missing = loaded
+            .prepared
+            .missing(&manifest.capabilities.intersection(&definition.grants));
+        if missing.iter().next().is_some() {
+            return Err(format!(
+                "plugin {} imports what agent {} is not granted: {missing}; add it to the grants of its config.yaml",
+                manifest.name, definition.name
+            ));
+        }
+        Ok(PluginRef {
+            name: manifest.name.to_string(),
+            version: manifest.version.clone(),
+            generation: loaded.generation.number,
+        })
+    }
+}

@@ -1,0 +1,181 @@
+//! Submitting work, and asking what became of it.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{State, rejection::BytesRejection},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+
+use super::{
+    Api, LONGEST_WAIT, Params, Segment,
+    error::ApiError,
+    types::{ItemView, SubmitRequest, SubmitResponse},
+    views,
+};
+use crate::{
+    domain::{
+        ids::{AgentId, AgentName, ItemId},
+        time::UnixMillis,
+        work_item::{ItemState, MAX_PAYLOAD, Priority, TaskType, WorkItem},
+    },
+    ports::{definitions::DefinitionError, work_queue::Enqueued},
+};
+
+/// JSON may need six bytes for one of the payload's; what is around it is small.
+pub const LARGEST_BODY: usize = 6 * MAX_PAYLOAD + 64 * 1024;
+
+/// How long somebody should wait who finds the queue full: about what a few items take.
+const FULL_RETRY: Duration = Duration::from_secs(5);
+
+/// A `traceparent` is 55 characters; later versions may be longer.
+const LONGEST_TRACE: usize = 256;
+
+pub async fn submit(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, ApiError> {
+    let item = work_item(&api, read(&headers, body)?, &headers).await?;
+    let id = item.id;
+    let answers = api.ask(api.store.queue.enqueue(None, vec![item])).await?;
+    let state = match answers.into_iter().next() {
+        Some(Enqueued::Added(state)) => state,
+        Some(Enqueued::Full { limit }) => {
+            let message =
+                format!("the queue holds {limit} items of this priority, which is its limit; try again later");
+            return Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, "queue_full", message).retry_after(FULL_RETRY));
+        }
+        Some(Enqueued::Skipped { reason }) => return Err(ApiError::new(StatusCode::CONFLICT, "skipped", reason)),
+        // Direct items never merge, and one item gets one answer.
+        other => {
+            let message = format!("the queue answered {other:?} to a direct item");
+            return Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "unexpected", message));
+        }
+    };
+    Ok(created(id, state))
+}
+
+fn created(id: ItemId, state: ItemState) -> Response {
+    let body = SubmitResponse {
+        id: id.to_string(),
+        state: state.to_string(),
+    };
+    let mut response = (StatusCode::CREATED, Json(body)).into_response();
+    if let Ok(location) = HeaderValue::try_from(format!("/api/v1/items/{id}")) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response
+}
+
+/// The request, which says itself that it is JSON: a page's form can't.
+fn read(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<SubmitRequest, ApiError> {
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    if !media_type.eq_ignore_ascii_case("application/json") {
+        return Err(ApiError::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "not_json",
+            format!("Content-Type: application/json is needed, not {content_type:?}"),
+        ));
+    }
+    let body = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => too_large(),
+        _ => ApiError::invalid(rejection.body_text()),
+    })?;
+    serde_json::from_slice(&body).map_err(|error| ApiError::invalid(format!("the request is not valid: {error}")))
+}
+
+fn too_large() -> ApiError {
+    let message = format!("the payload is larger than the {MAX_PAYLOAD} bytes that an item may carry");
+    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
+}
+
+async fn work_item(api: &Api, request: SubmitRequest, headers: &HeaderMap) -> Result<WorkItem, ApiError> {
+    if request.payload.len() > MAX_PAYLOAD {
+        return Err(too_large());
+    }
+    let agent_name = AgentName::new(request.agent.as_str()).map_err(|error| ApiError::invalid(error.to_string()))?;
+    let definition = api.definitions.agent(&agent_name).map_err(|error| match error {
+        DefinitionError::Unknown { .. } => ApiError::not_found(error.to_string()),
+        DefinitionError::Invalid(message) => ApiError::invalid(message),
+    })?;
+    let priority = match &request.priority {
+        Some(priority) => priority.parse::<Priority>().map_err(ApiError::invalid)?,
+        None => TaskType::Direct.default_priority(),
+    };
+    let id = match &request.id {
+        Some(id) => ItemId::parse(id).map_err(|error| ApiError::invalid(error.to_string()))?,
+        None => ItemId::fresh(),
+    };
+    let agent_id = agent_id(api, &agent_name, request.agent_id).await?;
+    let trace = headers.get("traceparent").and_then(|value| value.to_str().ok());
+    Ok(WorkItem {
+        id,
+        agent_id,
+        agent_name,
+        task_type: TaskType::Direct,
+        priority,
+        inbox_count: 0,
+        created_at: now(),
+        attempt: 1,
+        payload: Some(request.payload),
+        min_interval: definition.behavior.min_interval,
+        trace_context: trace.filter(|trace| trace.len() <= LONGEST_TRACE).map(str::to_owned),
+    })
+}
+
+/// The id that the Hub knows the agent by. It is not guessed: two ids would make two agents of one.
+async fn agent_id(api: &Api, name: &AgentName, given: Option<String>) -> Result<AgentId, ApiError> {
+    if let Some(given) = given {
+        return AgentId::new(given).map_err(|error| ApiError::invalid(error.to_string()));
+    }
+    match api.ask(api.store.agents.agent(name.as_str())).await? {
+        Some(record) => Ok(record.id),
+        None => Err(ApiError::invalid(format!(
+            "the Hub has not named agent {name} to this cluster yet, so the id that the Hub knows it by is not known; mention \
+             {name} on the Hub once, or give the id with `agent_id` (`warren submit --agent-id`)"
+        ))),
+    }
+}
+
+/// Only said to people; nothing is decided by it.
+fn now() -> UnixMillis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixMillis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WaitQuery {
+    /// Seconds to wait for the item's end.
+    #[serde(default)]
+    wait: u64,
+}
+
+pub async fn show(
+    State(api): State<Api>,
+    Segment(id): Segment,
+    Params(query): Params<WaitQuery>,
+) -> Result<Json<ItemView>, ApiError> {
+    let id = ItemId::parse(&id).map_err(|error| ApiError::invalid(error.to_string()))?;
+    let wait = Duration::from_secs(query.wait).min(LONGEST_WAIT);
+    let record = if wait.is_zero() {
+        api.ask(api.store.queue.item(id)).await?
+    } else {
+        api.wait(wait, api.store.queue.wait_for_end(id, wait)).await?
+    };
+    match record {
+        Some(record) => Ok(Json(views::item(&record))),
+        None => Err(ApiError::not_found(format!(
+            "there is no item {id}, or it ended too long ago"
+        ))),
+    }
+}

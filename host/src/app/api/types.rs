@@ -1,0 +1,305 @@
+//! What the JSON API says, for the server that writes it and the commands that read it.
+//!
+//! Times are RFC 3339 in UTC, on the store's clock; spans are seconds. Fields may be added; a reader ignores what it does
+//! not know.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// `GET /api/v1/status`.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct StatusView {
+    pub version: String,
+    pub host: String,
+    pub roles: Vec<String>,
+    pub uptime_seconds: u64,
+    pub store: StoreView,
+    /// Absent while nobody leads.
+    pub leader: Option<LeaderView>,
+    pub queue: QueueView,
+    /// Agents whose breaker is not closed, soonest to run first; at most 100.
+    pub breakers: Vec<BreakerView>,
+    pub hub: HubView,
+    pub plugins: PluginCounts,
+    pub activations: ActivationsView,
+    pub ready: ReadyView,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct StoreView {
+    /// What and where it is.
+    pub description: String,
+    /// Different once the store has lost its data.
+    pub incarnation: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct LeaderView {
+    pub host: String,
+    pub term: u64,
+    /// Where its API is.
+    pub address: String,
+    pub since: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct QueueView {
+    /// Ready items by priority.
+    pub queued: BTreeMap<String, u64>,
+    pub waiting: u64,
+    pub delayed: u64,
+    pub held: u64,
+    pub active: u64,
+    /// Done and dead items that are still kept.
+    pub done: u64,
+    pub dead: u64,
+    pub agents_in_backoff: u64,
+    pub oldest_queued_seconds: Option<f64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct BreakerView {
+    pub agent: String,
+    pub agent_id: String,
+    /// `closed`, `open`, `half_open`, `forced_open` or `disabled`.
+    pub state: String,
+    /// Counted failures in a row.
+    pub failures: u32,
+    /// When a probe may run, of an open or half-open breaker.
+    pub until: Option<String>,
+    pub remaining_seconds: Option<f64>,
+    pub last_reason: Option<String>,
+    pub last_detail: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct HubView {
+    /// Whether the last request got an answer; absent before the first.
+    pub reachable: Option<bool>,
+    pub seconds_since_seen: Option<f64>,
+    /// Why the last request got none.
+    pub error: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct PluginCounts {
+    pub ready: u64,
+    /// The names of those that can't be run.
+    pub failed: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct ActivationsView {
+    pub in_progress: u64,
+    pub slots: u32,
+}
+
+/// `GET /ready`: 200 if `ready`, else 503.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct ReadyView {
+    pub ready: bool,
+    pub checks: Vec<Check>,
+}
+
+/// One condition of being ready.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct Check {
+    /// `running`, `store`, `plugins` or `hub`.
+    pub name: String,
+    pub ok: bool,
+    pub detail: String,
+}
+
+/// `GET /api/v1/agents/{name}`.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct AgentView {
+    pub name: String,
+    /// What the Hub calls it; absent before it was heard of.
+    pub id: Option<String>,
+    pub definition: Option<DefinitionView>,
+    /// Why there is no definition.
+    pub definition_error: Option<String>,
+    /// What runs it on this host.
+    pub plugin: Option<PluginRef>,
+    /// Why nothing does.
+    pub plugin_error: Option<String>,
+    pub paused: bool,
+    pub breaker: Option<BreakerView>,
+    /// Until when inbox and discovery items rest.
+    pub cool_until: Option<String>,
+    pub last_run: Option<LastRun>,
+    /// How often activations ended how, by reason code.
+    pub endings: BTreeMap<String, u64>,
+    /// Of the current UTC day.
+    pub posts_today: u32,
+    pub comments_today: u32,
+    /// What is not done yet, and the newest of what is; at most 20.
+    pub items: Vec<ItemView>,
+    /// Why it runs or does not, in sentences, what matters most first.
+    pub why: Vec<String>,
+}
+
+/// One row of `GET /api/v1/agents`.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct AgentRow {
+    pub name: String,
+    pub plugin: Option<String>,
+    /// Why it has no usable definition.
+    pub error: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct AgentList {
+    pub agents: Vec<AgentRow>,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct DefinitionView {
+    pub kind: String,
+    pub plugin: String,
+    pub description: String,
+    pub grants: Vec<String>,
+    pub discovery: bool,
+    pub max_daily_posts: u32,
+    pub max_daily_comments: u32,
+    pub max_responses_per_thread: u32,
+    pub min_interval_seconds: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct PluginRef {
+    pub name: String,
+    pub version: String,
+    pub generation: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct LastRun {
+    pub started: Option<String>,
+    pub ended: Option<String>,
+    pub reason: Option<String>,
+    pub detail: String,
+}
+
+/// `GET /api/v1/plugins`.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct PluginList {
+    pub plugins: Vec<PluginView>,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct PluginView {
+    pub name: String,
+    /// Where it was read from.
+    pub origin: String,
+    /// What runs; absent if nothing of it does.
+    pub running: Option<RunningPlugin>,
+    /// Why what lies at `origin` is not what runs.
+    pub error: Option<String>,
+    /// Agents whose definitions name it.
+    pub agents: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct RunningPlugin {
+    pub version: String,
+    pub generation: u32,
+    /// SHA-256 of the component, hexadecimal.
+    pub digest: String,
+    /// What the manifest asks for.
+    pub capabilities: Vec<String>,
+    /// Of this generation, on this host, since it was loaded.
+    pub activations: u64,
+}
+
+/// A work item: `GET /api/v1/items/{id}`.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct ItemView {
+    pub id: String,
+    pub agent: String,
+    pub agent_id: String,
+    pub task_type: String,
+    pub priority: String,
+    pub state: String,
+    /// Why it is where it is, or how it ended, in words.
+    pub note: String,
+    pub attempt: u32,
+    pub inbox_count: u32,
+    pub created_at: String,
+    /// When a delayed item is due.
+    pub due_at: Option<String>,
+    /// Who runs it.
+    pub host: Option<String>,
+    /// The reason code of its last activation.
+    pub reason: Option<String>,
+    pub ended_at: Option<String>,
+    /// The plugin's generation that ran it last, as `name@number`.
+    pub generation: Option<String>,
+}
+
+impl ItemView {
+    /// Whether nothing more will happen to it.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.state.as_str(), "done" | "dead")
+    }
+}
+
+/// `POST /api/v1/items`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SubmitRequest {
+    /// The agent's name.
+    pub agent: String,
+    /// At most 1 MiB.
+    pub payload: String,
+    /// `high` (the default), `normal` or `low`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<String>,
+    /// What the Hub calls the agent; needed only before the Hub has named it to this cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_id: Option<String>,
+    /// A UUID of the caller's: the same one again is answered the same, and makes no second item.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+}
+
+/// The answer to a submit: 201.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct SubmitResponse {
+    pub id: String,
+    pub state: String,
+}
+
+/// `GET /api/v1/events`.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct EventList {
+    pub events: Vec<EventView>,
+    /// The `after` of the next request.
+    pub next: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct EventView {
+    pub seq: u64,
+    pub at: String,
+    pub kind: String,
+    pub host: Option<String>,
+    pub agent_id: Option<String>,
+    pub item: Option<String>,
+    pub detail: String,
+}
+
+/// Every answer that is not a success.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct ErrorBody {
+    pub error: ErrorDetail,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct ErrorDetail {
+    /// A fixed word for programs.
+    pub code: String,
+    /// For people: what is wrong, and what to do.
+    pub message: String,
+}

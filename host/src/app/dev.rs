@@ -1,0 +1,204 @@
+//! `warren dev`: a development Hub, a host on SQLite and the plugins of a folder, in one process on this machine.
+
+use std::{
+    fmt::Write,
+    net::SocketAddr,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, anyhow, bail};
+use serde_json::{Value, json};
+use tokio::time;
+use tracing::info;
+
+use super::{
+    config::{Config, hub::Idempotency},
+    host::Host,
+    plain_http,
+    signals::Signals,
+};
+use crate::{
+    adapters::{boot_clock::BootClock, files::AgentFiles},
+    devhub::{Data, DevHub, DevHubConfig, RunningHub},
+    ports::definitions::Definitions,
+};
+
+/// What the host is asked while it waits for the reply.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+#[derive(Clone, Debug)]
+pub struct DevOptions {
+    pub hub_listen: SocketAddr,
+    /// The agent that the welcome post mentions.
+    pub mention: String,
+    /// End with the reply, or with an error after this time.
+    pub once: Option<Duration>,
+    /// Where the Hub keeps its posts; in memory without it.
+    pub hub_data: Option<PathBuf>,
+}
+
+/// Run until a signal, or with `once` until the reply is there; then what there is to print.
+pub async fn dev(mut config: Config, options: &DevOptions) -> anyhow::Result<Option<String>> {
+    let mut signals = Signals::install()?;
+    let mut hub = start_hub(&config, options).await?;
+    config.hub.url = Some(hub.url());
+    // It is our own Hub: it honours keys, which otherwise only an answer to a write could tell.
+    config.hub.idempotency = Idempotency::Yes;
+    let mut host = tokio::select! {
+        host = Host::start(&config) => host?,
+        _ = signals.next() => return Ok(None),
+    };
+    let visitor = Visitor::new(hub.url())?;
+    announce(&hub, &host);
+    let work = async {
+        let welcome = visitor.welcome(&options.mention, options.once.is_some()).await?;
+        match (options.once, welcome) {
+            (Some(within), Some(post)) => visitor.wait_for_reply(&post, &options.mention, within).await.map(Some),
+            _ => std::future::pending().await,
+        }
+    };
+    let ended = tokio::select! {
+        ended = work => ended,
+        _ = signals.next() => Ok(None),
+        fault = host.fault() => return Err(fault),
+        stopped = hub.stopped() => return Err(stopped.err().map_or_else(|| anyhow!("the Hub ended"), Into::into)),
+    };
+    signals.exit_on_next();
+    host.stop().await?;
+    hub.shutdown().await?;
+    ended
+}
+
+async fn start_hub(config: &Config, options: &DevOptions) -> anyhow::Result<RunningHub> {
+    let definitions = AgentFiles::new(config.host.agents_dir.clone(), std::sync::Arc::new(BootClock));
+    let names: Vec<String> = definitions.all().into_iter().map(|(name, _)| name).collect();
+    if !names.contains(&options.mention) {
+        bail!(
+            "there is no agent {:?} to mention: {} has {}; name another with --mention, or another folder with --agents-dir",
+            options.mention,
+            config.host.agents_dir.display(),
+            if names.is_empty() {
+                "none".to_owned()
+            } else {
+                names.join(", ")
+            },
+        );
+    }
+    let hub = DevHubConfig {
+        data: options.hub_data.clone().map_or(Data::Memory, Data::File),
+        agents: names.into_iter().map(|name| (name.clone(), name)).collect(),
+        ..DevHubConfig::new(options.hub_listen)
+    };
+    DevHub::start(hub)
+        .await
+        .context("starting the development Hub (--hub-listen)")
+}
+
+fn announce(hub: &RunningHub, host: &Host) {
+    let api = host.address;
+    let text = format!(
+        "\n  Hub page   {}/\n  metrics    http://{api}/metrics\n  API        http://{api}/api/v1/status\n\n  \
+         Write a post that mentions an agent on the page. Ctrl-C stops everything.\n",
+        hub.url()
+    );
+    eprintln!("{text}");
+}
+
+/// The person who writes the first post, over HTTP like everybody.
+struct Visitor {
+    http: reqwest::Client,
+    hub: String,
+}
+
+impl Visitor {
+    fn new(hub: String) -> anyhow::Result<Visitor> {
+        let http = plain_http::client()?;
+        Ok(Visitor { http, hub })
+    }
+
+    async fn get(&self, path: &str) -> anyhow::Result<Value> {
+        let url = format!("{}{path}", self.hub);
+        let answer = self
+            .http
+            .get(&url)
+            .send()
+            .await
+            .and_then(reqwest::Response::error_for_status);
+        answer
+            .with_context(|| format!("GET {url}"))?
+            .json()
+            .await
+            .with_context(|| format!("GET {url}: the answer"))
+    }
+
+    /// Write the welcome post, unless there are posts already and nobody waits for this one. Its id.
+    async fn welcome(&self, agent: &str, always: bool) -> anyhow::Result<Option<String>> {
+        let posts = self.get("/api/v1/posts?limit=1").await?;
+        let empty = posts["posts"].as_array().is_none_or(Vec::is_empty);
+        if !empty && !always {
+            return Ok(None);
+        }
+        let url = format!("{}/api/v1/posts", self.hub);
+        let post = json!({
+            "author_name": "warren",
+            "title": "Welcome to Warren",
+            "content": format!("Hello @{agent}, say something so that people see that agents answer here."),
+        });
+        let created = self
+            .http
+            .post(&url)
+            .json(&post)
+            .send()
+            .await
+            .and_then(reqwest::Response::error_for_status);
+        let created: Value = created.with_context(|| format!("POST {url}"))?.json().await?;
+        let id = created["id"]
+            .as_str()
+            .map(str::to_owned)
+            .ok_or_else(|| anyhow!("POST {url}: the answer has no id"))?;
+        info!(post = id, agent, "wrote the welcome post");
+        Ok(Some(id))
+    }
+
+    /// Read the thread until the agent has answered; the thread as text.
+    async fn wait_for_reply(&self, post: &str, agent: &str, within: Duration) -> anyhow::Result<String> {
+        let started = Instant::now();
+        let path = format!("/api/v1/posts/{post}?include_comments=true");
+        loop {
+            let thread = self.get(&path).await?;
+            let comments = thread["comments"].as_array().map_or(&[][..], Vec::as_slice);
+            if comments.iter().any(|comment| comment["author"]["name"] == agent) {
+                return Ok(show(&thread, comments, started.elapsed()));
+            }
+            if started.elapsed() > within {
+                bail!(
+                    "@{agent} did not answer within {within:?}; the log above says what happened to its item, and a longer \
+                     --timeout may help on a slow machine"
+                );
+            }
+            time::sleep(LOOK_EVERY).await;
+        }
+    }
+}
+
+fn show(thread: &Value, comments: &[Value], took: Duration) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut shown = format!(
+        "{}\n  {}: {}\n",
+        text(&thread["title"]),
+        text(&thread["author"]["name"]),
+        text(&thread["content"])
+    );
+    for comment in comments {
+        let lines = text(&comment["content"]).replace('\n', "\n      ");
+        // Writing to a string does not fail.
+        let _ = writeln!(shown, "    {}: {lines}", text(&comment["author"]["name"]));
+    }
+    let _ = write!(
+        shown,
+        "\nAnswered {:.0} ms after the post was written.",
+        took.as_secs_f64() * 1e3
+    );
+    shown
+}

@@ -1,0 +1,249 @@
+//! One host, wired: in which order its parts start, and in which order they stop.
+//!
+//! Start: API port, store, plugins; then the stages *serving* (API), *keeping* (leases, recovery), *running* (claims and
+//! runs items) and *coordinating* (election and leader-only work), so that nothing is claimed before it can be renewed.
+//!
+//! Stop, on SIGTERM: `/ready` turns red; *coordinating* stops and joins its work and releases the lease, so that a
+//! successor takes over at once; *running* stops claiming and drains while *keeping* still renews, and what is left at the
+//! end of the grace period goes back to the head of its queue; then *keeping*, *serving* and the store.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::{Context, anyhow};
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, watch},
+    time,
+};
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+
+use super::{
+    api::{self, context::HostState},
+    config::{Config, host::Role},
+    parts::Parts,
+    supervisor::Stage,
+};
+use crate::{
+    adapters::sqlite::SqliteStore,
+    domain::ids::{HolderId, HostName},
+    services::{
+        census::Census,
+        claims::Claims,
+        discovery::{Discovery, DiscoveryConfig},
+        dispatch::{Dispatch, DispatchConfig},
+        election::{Election, ElectionConfig, LeaderTask, Standing},
+        intake::Intake,
+        leader_state::LeaderNotes,
+        poller::{Poller, PollerConfig},
+        reclaim::Reclaim,
+    },
+};
+
+/// How often an idle host looks for work by itself, and a follower bids: what a lost wake-up costs.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How often the leader counts what describes the cluster.
+const CENSUS_EVERY: Duration = Duration::from_secs(5);
+
+/// How long what has nothing to drain may take to stop.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+
+/// A host that runs.
+pub struct Host {
+    pub name: HostName,
+    /// Where the API listens.
+    pub address: SocketAddr,
+    state: Arc<HostState>,
+    coordinating: Stage,
+    running: Stage,
+    keeping: Stage,
+    serving: Stage,
+    /// Effects that were sent and are being recorded.
+    under_way: TaskTracker,
+    store: SqliteStore,
+    grace: Duration,
+}
+
+impl Host {
+    /// Start everything. A wrong configuration, a store that can't be opened or a port that is taken is an error. A Hub
+    /// that is down or a broken plugin is not: `/ready` says so, and the host goes on.
+    pub async fn start(config: &Config) -> anyhow::Result<Host> {
+        // The port first: it is the likeliest thing to be taken, and nothing needs undoing yet.
+        let listener = api::listen(config.api.listen).await?;
+        let address = listener.local_addr().context("the API's address")?;
+        let parts = Parts::open(config)?;
+        let name = parts.name.clone();
+        let host = Host {
+            address,
+            state: Arc::clone(&parts.state),
+            serving: parts.serve(config, listener)?,
+            keeping: parts.keep(config),
+            running: Stage::new("running"),
+            coordinating: Stage::new("coordinating"),
+            under_way: parts.guest_services.under_way.clone(),
+            store: parts.sqlite.clone(),
+            grace: config.host.grace_period,
+            name,
+        };
+        info!(host = %host.name, %address, store = %parts.description, "listening");
+        host.begin(config, parts).await
+    }
+
+    async fn begin(mut self, config: &Config, parts: Parts) -> anyhow::Result<Host> {
+        parts.plugins.load_all().await?;
+        self.state.plugins_loaded();
+        let recovered = parts.store.queue.release_host(&self.name, true).await?;
+        if recovered > 0 {
+            warn!(
+                recovered,
+                "this host was killed while it ran these items; they are ready again"
+            );
+        }
+        let ended = Arc::new(Notify::new());
+        if config.host.has(Role::Runner) {
+            let dispatch = self.dispatch(config, &parts, Arc::clone(&ended));
+            self.running.spawn("dispatch", |stop| dispatch.run(stop));
+        }
+        if config.host.has(Role::Coordinator) {
+            let election = self.election(config, &parts, ended);
+            self.coordinating.spawn("election", |stop| election.run(stop));
+        }
+        Ok(self)
+    }
+
+    fn dispatch(
+        &self,
+        config: &Config,
+        parts: &Parts,
+        ended: Arc<Notify>,
+    ) -> Dispatch<crate::services::runner::Runner> {
+        Dispatch {
+            queue: Arc::clone(&parts.store.queue),
+            claims: Arc::clone(&parts.claims),
+            clock: Arc::clone(&parts.clock),
+            runner: Arc::new(parts.runner(config, ended)),
+            host: self.name.clone(),
+            config: DispatchConfig {
+                slots: config.runner.slots as usize,
+                idle_poll: LOOK_EVERY,
+                grace: config.host.grace_period,
+                call_timeout: config.leader.store_timeout,
+            },
+        }
+    }
+
+    fn election(&self, config: &Config, parts: &Parts, ended: Arc<Notify>) -> Election {
+        let intake = Arc::new(Intake::new(
+            Arc::clone(&parts.store.queue),
+            Arc::clone(&parts.definitions),
+            Arc::clone(&parts.telemetry),
+        ));
+        Election {
+            leadership: Arc::clone(&parts.store.leadership),
+            events: Arc::clone(&parts.store.events),
+            telemetry: Arc::clone(&parts.telemetry),
+            clock: Arc::clone(&parts.clock),
+            config: ElectionConfig {
+                lease: config.leader.terms(),
+                renew_every: config.leader.renew_every,
+                bid_every: LOOK_EVERY,
+                call_timeout: config.leader.store_timeout,
+                stop_within: STOP_WITHIN,
+            },
+            holder: HolderId::fresh(self.name.clone()),
+            address: format!("http://{}", self.address),
+            tasks: leader_tasks(config, parts, &intake, ended),
+            standing: watch::Sender::new(Standing::Unknown),
+        }
+    }
+
+    /// Resolves when a task has ended although nobody asked it to. Safe to cancel.
+    pub async fn fault(&mut self) -> anyhow::Error {
+        tokio::select! {
+            fault = self.coordinating.fault() => fault,
+            fault = self.running.fault() => fault,
+            fault = self.keeping.fault() => fault,
+            fault = self.serving.fault() => fault,
+            why = self.store.ended() => anyhow!("the store ended: {why}"),
+        }
+    }
+
+    /// Stop in order. The first error is returned, the others are logged.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.state.stopping();
+        let mut first = Ok(());
+        let mut note = |result: anyhow::Result<()>| match (result, &first) {
+            (Ok(()), _) => {}
+            (Err(error), Ok(())) => first = Err(error),
+            (Err(error), Err(_)) => error!(error = format!("{error:#}"), "another fault while stopping"),
+        };
+        note(self.coordinating.stop(2 * STOP_WITHIN).await);
+        note(self.running.stop(self.grace + STOP_WITHIN).await);
+        self.under_way.close();
+        if time::timeout(STOP_WITHIN, self.under_way.wait()).await.is_err() {
+            note(Err(anyhow!("an effect was still being recorded after {STOP_WITHIN:?}")));
+        }
+        note(self.keeping.stop(STOP_WITHIN).await);
+        note(self.serving.stop(STOP_WITHIN).await);
+        self.store.close().await;
+        info!(host = %self.name, "stopped");
+        first
+    }
+}
+
+fn leader_tasks(config: &Config, parts: &Parts, intake: &Arc<Intake>, ended: Arc<Notify>) -> Vec<Arc<dyn LeaderTask>> {
+    vec![
+        Arc::new(Poller {
+            hub: Arc::clone(&parts.hub),
+            intake: Arc::clone(intake),
+            telemetry: Arc::clone(&parts.telemetry),
+            config: PollerConfig {
+                long_poll: config.hub.poll_timeout,
+                batch_size: config.hub.poll_batch,
+                ..PollerConfig::default()
+            },
+            ended,
+        }),
+        Arc::new(Discovery {
+            hub: Arc::clone(&parts.hub),
+            intake: Arc::clone(intake),
+            notes: Arc::new(LeaderNotes::new(Arc::clone(&parts.store.leadership))),
+            config: DiscoveryConfig {
+                every: config.hub.discovery_interval,
+                min_staleness: config.hub.staleness,
+            },
+        }),
+        Arc::new(Census {
+            queue: Arc::clone(&parts.store.queue),
+            agents: Arc::clone(&parts.store.agents),
+            events: Arc::clone(&parts.store.events),
+            telemetry: Arc::clone(&parts.telemetry),
+            every: CENSUS_EVERY,
+        }),
+    ]
+}
+
+impl Parts {
+    /// The API, on a port that is bound already.
+    fn serve(&self, config: &Config, listener: TcpListener) -> anyhow::Result<Stage> {
+        let mut stage = Stage::new("serving");
+        let context = self.api_context(config, &listener)?;
+        stage.spawn("api", |stop| api::serve(listener, context, stop));
+        Ok(stage)
+    }
+
+    /// What keeps leases alive and recovers what others have lost.
+    fn keep(&self, config: &Config) -> Stage {
+        let mut stage = Stage::new("keeping");
+        let claims: Arc<Claims> = Arc::clone(&self.claims);
+        stage.spawn("claims", |stop| async move { claims.keep(stop).await });
+        let reclaim = Reclaim {
+            queue: Arc::clone(&self.store.queue),
+            telemetry: Arc::clone(&self.telemetry),
+            every: config.queue.sweep_every,
+        };
+        stage.spawn("reclaim", |stop| reclaim.run(stop));
+        stage
+    }
+}

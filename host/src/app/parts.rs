@@ -1,0 +1,192 @@
+//! What a host is made of: the adapters behind their ports, and what several services share.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::{Context, anyhow};
+use tokio::{net::TcpListener, runtime::Handle, sync::Notify};
+use tokio_util::task::TaskTracker;
+
+use super::{
+    api::{
+        access::Access,
+        context::{ApiContext, HostFacts, HostState, PluginDirectory},
+        token,
+    },
+    config::{Config, hub::Idempotency},
+    metrics::Metrics,
+    observed_hub::ObservedHub,
+};
+use crate::{
+    adapters::{
+        boot_clock::BootClock,
+        files::{AgentFiles, PluginFolder},
+        hub_http::{self, HubClient, HubClientConfig},
+        sqlite::{SqliteConfig, SqliteStore},
+        wasm::{SandboxConfig, WasmSandbox},
+    },
+    domain::{ids::HostName, time::UnixMillis},
+    ports::{clock::Clock, definitions::Definitions, hub::Hub, store::Store, telemetry::Telemetry},
+    services::{budget::Budget, claims::Claims, guest_host::GuestServices, plugins::Plugins, runner::Runner},
+};
+
+/// The folder of compiled components, in `host.data_dir`.
+const COMPILED: &str = "compiled";
+
+pub struct Parts {
+    pub name: HostName,
+    pub state: Arc<HostState>,
+    pub clock: Arc<dyn Clock>,
+    pub metrics: Arc<Metrics>,
+    pub telemetry: Arc<dyn Telemetry>,
+    pub sqlite: SqliteStore,
+    pub store: Store,
+    /// What and where the store is.
+    pub description: String,
+    pub hub: Arc<dyn Hub>,
+    pub definitions: Arc<dyn Definitions>,
+    pub plugins: Arc<Plugins>,
+    pub claims: Arc<Claims>,
+    pub guest_services: GuestServices,
+}
+
+impl Parts {
+    /// Open what a host needs. Blocks on the disk for a moment; must be called on the host's own runtime.
+    pub fn open(config: &Config) -> anyhow::Result<Parts> {
+        let name = config.host_name()?;
+        let state = Arc::new(HostState::default());
+        let clock: Arc<dyn Clock> = Arc::new(BootClock);
+        let metrics = Arc::new(Metrics::new(&name)?);
+        let telemetry: Arc<dyn Telemetry> = Arc::clone(&metrics) as Arc<_>;
+        let data_dir = &config.host.data_dir;
+        std::fs::create_dir_all(data_dir)
+            .with_context(|| format!("can't make the data folder {} (host.data_dir)", data_dir.display()))?;
+        let sqlite = SqliteStore::open(SqliteConfig {
+            path: config.store_path(),
+            owner: name.clone(),
+            policy: config.store_policy(),
+            clock: Arc::clone(&clock),
+            wall: wall_clock(),
+        })?;
+        let store = sqlite.store();
+        let hub: Arc<dyn Hub> = Arc::new(ObservedHub {
+            hub: hub_client(config)?,
+            telemetry: Arc::clone(&telemetry),
+            state: Arc::clone(&state),
+        });
+        let sandbox = WasmSandbox::new(SandboxConfig {
+            slots: config.runner.slots,
+            maxima: config.limits.maxima(),
+            cache_dir: Some(data_dir.join(COMPILED)),
+            guest_threads: config.runner.threads(),
+            ..SandboxConfig::default()
+        })?;
+        let plugins = Arc::new(Plugins::new(
+            Arc::new(sandbox),
+            Arc::clone(&store.plugins),
+            Arc::new(PluginFolder::new(config.host.plugin_dir.clone())),
+        ));
+        let agents_dir = config.host.agents_dir.clone();
+        let definitions: Arc<dyn Definitions> = Arc::new(AgentFiles::new(agents_dir, Arc::clone(&clock)));
+        let claims = Arc::new(Claims::new(
+            Arc::clone(&store.queue),
+            Arc::clone(&clock),
+            config.queue.item_lease(),
+            config.leader.store_timeout,
+        ));
+        let guest_services = GuestServices {
+            hub: Arc::clone(&hub),
+            effects: Arc::clone(&store.effects),
+            agent_state: Arc::clone(&store.agent_state),
+            telemetry: Arc::clone(&telemetry),
+            runtime: Handle::current(),
+            under_way: TaskTracker::new(),
+        };
+        Ok(Parts {
+            name,
+            state,
+            clock,
+            metrics,
+            telemetry,
+            sqlite,
+            store,
+            description: format!("SQLite file {}", config.store_path().display()),
+            hub,
+            definitions,
+            plugins,
+            claims,
+            guest_services,
+        })
+    }
+
+    /// What runs claimed items.
+    pub fn runner(&self, config: &Config, ended: Arc<Notify>) -> Runner {
+        Runner {
+            queue: Arc::clone(&self.store.queue),
+            hub: Arc::clone(&self.hub),
+            definitions: Arc::clone(&self.definitions),
+            plugins: Arc::clone(&self.plugins),
+            budget: Budget::new(
+                Arc::clone(&self.hub),
+                Arc::clone(&self.telemetry),
+                config.hub.budget_ttl,
+            ),
+            guest_services: self.guest_services.clone(),
+            telemetry: Arc::clone(&self.telemetry),
+            default_limits: config.limits.limits(),
+            max_limits: config.limits.maxima(),
+            ended,
+            avoiding: Mutex::new(HashMap::new()),
+        }
+    }
+
+    /// What the API answers from, on the port of `listener`.
+    pub fn api_context(&self, config: &Config, listener: &TcpListener) -> anyhow::Result<Arc<ApiContext>> {
+        let listen = listener.local_addr().context("the API's address")?;
+        let token = token::load_or_create(config)?;
+        Ok(Arc::new(ApiContext {
+            host: HostFacts {
+                name: self.name.clone(),
+                roles: config.host.roles.iter().map(ToString::to_string).collect(),
+                slots: config.runner.slots,
+                started: Instant::now(),
+            },
+            state: Arc::clone(&self.state),
+            store: self.store.clone(),
+            store_timeout: config.leader.store_timeout,
+            definitions: Arc::clone(&self.definitions),
+            plugins: Arc::clone(&self.plugins) as Arc<dyn PluginDirectory>,
+            metrics: Arc::clone(&self.metrics),
+            access: Access::new(listen, config.api.hosts.clone(), &token),
+        }))
+    }
+}
+
+fn hub_client(config: &Config) -> anyhow::Result<HubClient> {
+    let hub = &config.hub;
+    let url = hub
+        .url
+        .clone()
+        .ok_or_else(|| anyhow!("hub.url is not set: set it, or HUB_URL, to the Hub's address"))?;
+    let api_key = hub.load_api_key().map_err(anyhow::Error::msg)?;
+    Ok(HubClient::new(HubClientConfig {
+        api_key: api_key.map(|key| hub_http::Secret::new(key.expose())),
+        request_timeout: hub.request_timeout,
+        max_attempts: hub.retries + 1,
+        idempotency: match hub.idempotency {
+            Idempotency::Detect => hub_http::Idempotency::Detect,
+            Idempotency::Yes => hub_http::Idempotency::Yes,
+            Idempotency::No => hub_http::Idempotency::No,
+        },
+        ..HubClientConfig::new(url)
+    })?)
+}
+
+/// The wall clock, asked once: from then on the store's time moves with the boot clock.
+fn wall_clock() -> UnixMillis {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixMillis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,151 @@
+//! Talks to a host's API: where it is, with which token, and in which words it can't be reached.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
+
+use reqwest::{Method, Response, StatusCode, Url};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{
+    Global,
+    exit::{Exit, Failure},
+};
+use crate::app::{
+    api::{token, types::ErrorBody},
+    config::{Config, Secret},
+    plain_http,
+};
+
+/// For a request that the host answers at once.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+#[derive(Debug, clap::Args)]
+pub struct HostArgs {
+    /// The host to ask, such as `http://127.0.0.1:9090`; without it the one that the configuration describes.
+    #[arg(long, value_name = "URL")]
+    host: Option<String>,
+}
+
+pub struct Client {
+    http: reqwest::Client,
+    base: Url,
+    token: Option<Secret>,
+}
+
+impl Client {
+    pub fn new(global: &Global, args: &HostArgs) -> Result<Client, Failure> {
+        let config = global.load()?.config;
+        let base = args.host.clone().unwrap_or_else(|| own_address(&config));
+        let base = Url::parse(&base)
+            .ok()
+            .filter(|url| url.scheme() == "http" && url.has_host())
+            .ok_or_else(|| {
+                Failure::new(
+                    Exit::Usage,
+                    format!("{base:?} is no address of a host: http://NAME:PORT is"),
+                )
+            })?;
+        Ok(Client {
+            http: plain_http::client()?,
+            base,
+            token: token::load(&config)?,
+        })
+    }
+
+    pub async fn get<T: DeserializeOwned>(&self, path: &[&str], wait: Duration) -> Result<T, Failure> {
+        let mut url = self.url(path)?;
+        if !wait.is_zero() {
+            url.query_pairs_mut().append_pair("wait", &wait.as_secs().to_string());
+        }
+        self.send(self.http.request(Method::GET, url).timeout(TIMEOUT + wait))
+            .await
+    }
+
+    pub async fn post<T: DeserializeOwned>(&self, path: &[&str], body: &impl Serialize) -> Result<T, Failure> {
+        self.send(
+            self.http
+                .request(Method::POST, self.url(path)?)
+                .timeout(TIMEOUT)
+                .json(body),
+        )
+        .await
+    }
+
+    /// Segments are encoded: a name is never a path.
+    fn url(&self, path: &[&str]) -> Result<Url, Failure> {
+        let mut url = self.base.clone();
+        url.path_segments_mut()
+            .map_err(|()| Failure::new(Exit::Usage, format!("{} is no address of a host", self.base)))?
+            .pop_if_empty()
+            .extend(["api", "v1"])
+            .extend(path);
+        Ok(url)
+    }
+
+    async fn send<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T, Failure> {
+        let request = match &self.token {
+            Some(token) => request.bearer_auth(token.expose()),
+            None => request,
+        };
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        if !response.status().is_success() {
+            return Err(self.refused(response).await);
+        }
+        let text = response.bytes().await.map_err(|error| self.unreachable(&error))?;
+        serde_json::from_slice(&text).map_err(|error| {
+            Failure::new(
+                Exit::Failed,
+                format!(
+                    "{} answered what this command can't read ({error}): is it a Warren host of this version?",
+                    self.base
+                ),
+            )
+        })
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> Failure {
+        let mut cause: &dyn std::error::Error = error;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
+        let why = if error.is_timeout() {
+            "no answer in time".to_owned()
+        } else {
+            cause.to_string()
+        };
+        Failure::new(
+            Exit::Unreachable,
+            format!(
+                "no host answers at {} ({why}): start one with `warren dev` or `warren run`, or name another with --host",
+                self.base
+            ),
+        )
+    }
+
+    async fn refused(&self, response: Response) -> Failure {
+        let status = response.status();
+        let message = match response.json::<ErrorBody>().await {
+            Ok(body) => body.error.message,
+            Err(_) => format!("{} answered {status}: is it a Warren host?", self.base),
+        };
+        let exit = match status {
+            StatusCode::NOT_FOUND => Exit::NotFound,
+            StatusCode::UNPROCESSABLE_ENTITY | StatusCode::PAYLOAD_TOO_LARGE => Exit::Usage,
+            _ => Exit::Failed,
+        };
+        Failure::new(exit, message)
+    }
+}
+
+/// Where this machine's host listens; one that listens everywhere is asked on loopback.
+fn own_address(config: &Config) -> String {
+    let mut listen = config.api.listen;
+    match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => listen.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => listen.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    format!("http://{listen}")
+}

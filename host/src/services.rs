@@ -1,0 +1,16 @@
+//! The long-lived tasks of a host, one per file, and what they share. A service takes ports and configuration when it is
+//! made and knows no adapter; what starts and stops in which order is decided in `app`.
+
+pub mod budget;
+pub mod census;
+pub mod claims;
+pub mod discovery;
+pub mod dispatch;
+pub mod election;
+pub mod guest_host;
+pub mod intake;
+pub mod leader_state;
+pub mod plugins;
+pub mod poller;
+pub mod reclaim;
+pub mod runner;

@@ -1,0 +1,86 @@
+//! Counts what describes the whole cluster, in the leader's name: no two hosts export it.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use tokio::time;
+use tracing::debug;
+
+use super::election::{LeaderTask, LeaderTerm};
+use crate::ports::{
+    agent_records::AgentRecords,
+    events::Events,
+    store::StoreError,
+    telemetry::{ClusterSnapshot, Telemetry},
+    work_queue::WorkQueue,
+};
+
+/// Agents in backoff that are exported one by one.
+const MOST_IN_BACKOFF: u32 = 1_000;
+
+/// Events read at once.
+const EVENTS: u32 = 500;
+
+pub struct Census {
+    pub queue: Arc<dyn WorkQueue>,
+    pub agents: Arc<dyn AgentRecords>,
+    pub events: Arc<dyn Events>,
+    pub telemetry: Arc<dyn Telemetry>,
+    pub every: Duration,
+}
+
+#[async_trait]
+impl LeaderTask for Census {
+    fn name(&self) -> &'static str {
+        "census"
+    }
+
+    async fn lead(&self, term: Arc<LeaderTerm>) -> anyhow::Result<()> {
+        tokio::select! {
+            () = term.ended().cancelled() => {}
+            () = self.count_forever() => {}
+        }
+        self.telemetry.cluster(None);
+        Ok(())
+    }
+}
+
+impl Census {
+    async fn count_forever(&self) {
+        let mut seen = None;
+        loop {
+            match self.count(seen).await {
+                Ok(newest) => seen = Some(newest),
+                // Whoever else talks to the store says so louder; here the numbers are only late.
+                Err(error) => debug!(%error, "could not count"),
+            }
+            time::sleep(self.every).await;
+        }
+    }
+
+    /// Export the state of the queue, and the breakers' transitions since the event `seen`; the newest event.
+    async fn count(&self, seen: Option<u64>) -> Result<u64, StoreError> {
+        let stats = self.queue.stats().await?;
+        let in_backoff = self.agents.in_backoff(MOST_IN_BACKOFF).await?;
+        self.telemetry.cluster(Some(ClusterSnapshot {
+            queue: &stats,
+            in_backoff: &in_backoff,
+        }));
+        // What happened before this leadership was counted by whoever led then.
+        let Some(mut newest) = seen else {
+            return self.events.latest().await;
+        };
+        loop {
+            let events = self.events.after(newest, EVENTS, Duration::ZERO).await?;
+            for event in &events {
+                newest = event.seq;
+                if event.kind.starts_with("breaker_") {
+                    self.telemetry.breaker_changed(&event.kind);
+                }
+            }
+            if events.is_empty() {
+                return Ok(newest);
+            }
+        }
+    }
+}

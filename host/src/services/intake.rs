@@ -1,0 +1,242 @@
+//! Turns agents that the Hub named into work items, in the leader's name.
+
+use std::{
+    collections::HashSet,
+    ops::ControlFlow,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tracing::{info, warn};
+
+use super::election::LeaderTerm;
+use crate::{
+    domain::{
+        hub::PolledAgent,
+        ids::{AgentName, ItemId},
+        time::UnixMillis,
+        work_item::{Priority, TaskType, WorkItem},
+    },
+    ports::{
+        definitions::{DefinitionError, Definitions},
+        store::StoreError,
+        telemetry::Telemetry,
+        work_queue::{Enqueued, WorkQueue},
+    },
+};
+
+/// Items that are enqueued in one step: large enough to be cheap, small enough not to hold up the store.
+const BATCH: usize = 200;
+
+/// The most agents that one poll turns into items; a plain poll may name a million.
+pub const MOST_AGENTS: usize = 10_000;
+
+/// How many names without a usable definition are remembered as already logged.
+const MOST_REMEMBERED: usize = 10_000;
+
+pub struct Intake {
+    pub queue: Arc<dyn WorkQueue>,
+    pub definitions: Arc<dyn Definitions>,
+    pub telemetry: Arc<dyn Telemetry>,
+    /// What was already complained about, so that a poll every second does not fill the log.
+    complained: Mutex<HashSet<String>>,
+}
+
+/// What one poll added to the queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Items that were not in the queue before, or that have become larger.
+    pub news: usize,
+    /// The priority was at its limit: stop polling for a while.
+    pub full: bool,
+}
+
+impl Intake {
+    pub fn new(queue: Arc<dyn WorkQueue>, definitions: Arc<dyn Definitions>, telemetry: Arc<dyn Telemetry>) -> Intake {
+        Intake {
+            queue,
+            definitions,
+            telemetry,
+            complained: Mutex::default(),
+        }
+    }
+
+    /// How many more items of this kind the queue takes: nothing means backpressure.
+    pub async fn room(&self, task_type: TaskType) -> Result<u64, StoreError> {
+        let priority = task_type.default_priority();
+        let room = self.queue.room().await?;
+        Ok(room
+            .into_iter()
+            .find(|(p, _): &(Priority, u64)| *p == priority)
+            .map_or(0, |(_, free)| free))
+    }
+
+    /// Collects the agents of one poll that have a definition and want this kind of work.
+    pub fn collector(&self, task_type: TaskType) -> Collector<'_> {
+        Collector {
+            intake: self,
+            task_type,
+            items: Vec::new(),
+        }
+    }
+
+    /// Enqueue what was collected, batch by batch, checking the leadership before each.
+    pub async fn enqueue(&self, term: &LeaderTerm, items: Vec<WorkItem>) -> anyhow::Result<Taken> {
+        let mut taken = Taken::default();
+        for batch in items.chunks(BATCH) {
+            let fence = term.check()?;
+            let answers = self.queue.enqueue(Some(fence), batch.to_vec()).await?;
+            for (item, answer) in batch.iter().zip(&answers) {
+                self.telemetry.enqueued(item.task_type, answer);
+                match answer {
+                    Enqueued::Added(state) => {
+                        taken.news += 1;
+                        info!(agent = %item.agent_name, item = %item.id, task_type = %item.task_type, %state, "enqueued");
+                    }
+                    Enqueued::Merged { news, .. } => taken.news += usize::from(*news),
+                    Enqueued::Skipped { .. } => {}
+                    Enqueued::Full { .. } => taken.full = true,
+                }
+            }
+            if taken.full {
+                break;
+            }
+        }
+        Ok(taken)
+    }
+
+    /// The item for a polled agent, if it has a definition and wants such work.
+    fn item(&self, polled: PolledAgent, task_type: TaskType) -> Option<WorkItem> {
+        let name = match AgentName::new(polled.name.clone()) {
+            Ok(name) => name,
+            Err(error) => {
+                self.complain(&polled.name, &error.to_string());
+                return None;
+            }
+        };
+        let definition = match self.definitions.agent(&name) {
+            Ok(definition) => definition,
+            Err(error @ (DefinitionError::Unknown { .. } | DefinitionError::Invalid(_))) => {
+                self.complain(name.as_str(), &error.to_string());
+                return None;
+            }
+        };
+        if task_type == TaskType::Discovery && !definition.discovery {
+            return None;
+        }
+        let id = ItemId::fresh();
+        Some(WorkItem {
+            id,
+            agent_id: polled.id,
+            agent_name: name,
+            task_type,
+            priority: task_type.default_priority(),
+            inbox_count: polled.notification_count,
+            created_at: made_at(id),
+            attempt: 1,
+            payload: None,
+            min_interval: definition.behavior.min_interval,
+            trace_context: None,
+        })
+    }
+
+    /// Agents without a usable definition are not enqueued: said once each.
+    fn complain(&self, name: &str, why: &str) {
+        let mut complained = self.complained.lock().unwrap_or_else(PoisonError::into_inner);
+        if complained.len() < MOST_REMEMBERED && complained.insert(name.to_owned()) {
+            warn!(
+                agent = name,
+                why, "the Hub names an agent that this cluster can't run; not enqueued"
+            );
+        }
+        self.telemetry.agent_without_definition();
+    }
+}
+
+/// When an id was made, as its own first 48 bits say (RFC 9562, UUIDv7): the item then has one time of creation, not two.
+pub fn made_at(id: ItemId) -> UnixMillis {
+    let millis = id.0.get_timestamp().map_or(0, |at| {
+        let (seconds, nanos) = at.to_unix();
+        seconds
+            .saturating_mul(1000)
+            .saturating_add(u64::from(nanos) / 1_000_000)
+    });
+    UnixMillis(i64::try_from(millis).unwrap_or(i64::MAX))
+}
+
+/// See [`Intake::collector`].
+pub struct Collector<'a> {
+    intake: &'a Intake,
+    task_type: TaskType,
+    items: Vec<WorkItem>,
+}
+
+impl Collector<'_> {
+    /// Take one agent; `Break` once there are enough for one poll.
+    pub fn take(&mut self, polled: PolledAgent) -> ControlFlow<()> {
+        if let Some(item) = self.intake.item(polled, self.task_type) {
+            self.items.push(item);
+        }
+        if self.items.len() < MOST_AGENTS {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
+    }
+
+    pub fn into_items(self) -> Vec<WorkItem> {
+        self.items
+    }
+}
+
+/// A pause that doubles from `first` to `longest` while nothing comes, and starts anew after news.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    first: Duration,
+    longest: Duration,
+    next: Duration,
+}
+
+impl Pace {
+    pub fn new(first: Duration, longest: Duration) -> Pace {
+        Pace {
+            first,
+            longest,
+            next: first,
+        }
+    }
+
+    pub fn news(&mut self) {
+        self.next = self.first;
+    }
+
+    /// The pause to make now; the one after it is twice as long.
+    pub fn pause(&mut self) -> Duration {
+        let now = self.next;
+        self.next = (now * 2).min(self.longest);
+        now
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pace_slows_down_without_news_and_starts_anew_with_them() {
+        let mut pace = Pace::new(Duration::from_millis(100), Duration::from_millis(500));
+        let millis: Vec<_> = (0..5).map(|_| pace.pause().as_millis()).collect();
+        assert_eq!(millis, [100, 200, 400, 500, 500]);
+        pace.news();
+        assert_eq!(pace.pause().as_millis(), 100);
+    }
+
+    #[test]
+    fn an_item_was_made_when_its_id_was() {
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap();
+        let made = u128::try_from(made_at(ItemId::fresh()).0).unwrap();
+        assert!(made.abs_diff(now.as_millis()) < 5_000);
+    }
+}

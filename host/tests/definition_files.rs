@@ -1,0 +1,296 @@
+//! Agent definitions and plugins in real folders.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test's helpers fail by panicking, like the test itself"
+)]
+
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tempfile::TempDir;
+use warren::{
+    adapters::files::{AgentFiles, PluginFolder, read_plugin},
+    domain::{ids::AgentName, time::BootTime},
+    ports::{
+        clock::Clock,
+        definitions::{DefinitionError, Definitions},
+    },
+};
+
+/// A clock that stands still until it is moved.
+#[derive(Default)]
+struct Hand(Mutex<Duration>);
+
+impl Hand {
+    fn advance(&self, by: Duration) {
+        *self.0.lock().unwrap() += by;
+    }
+}
+
+impl Clock for Hand {
+    fn now(&self) -> BootTime {
+        BootTime(*self.0.lock().unwrap())
+    }
+}
+
+struct Folder {
+    dir: TempDir,
+    clock: Arc<Hand>,
+    agents: AgentFiles,
+}
+
+impl Folder {
+    fn new() -> Folder {
+        let (dir, clock) = (TempDir::new().unwrap(), Arc::new(Hand::default()));
+        let agents = AgentFiles::new(dir.path(), clock.clone());
+        Folder { dir, clock, agents }
+    }
+
+    fn write(&self, path: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.dir.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// A definition whose description tells which one was read.
+    fn define(&self, name: &str, description: &str, ttl: u64) {
+        let text = format!("name: {name}\nplugin: p\ndescription: {description}\ncache_ttl: {ttl}\n");
+        self.write(&format!("{name}/config.yaml"), text);
+    }
+
+    fn description(&self, name: &str) -> String {
+        self.agents.agent(&agent(name)).unwrap().description.clone()
+    }
+
+    fn error(&self, name: &str) -> String {
+        self.agents.agent(&agent(name)).unwrap_err().to_string()
+    }
+}
+
+fn agent(name: &str) -> AgentName {
+    AgentName::new(name).unwrap()
+}
+
+/// What `work` logs at warning and above.
+fn logged(work: impl FnOnce()) -> String {
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_max_level(tracing::Level::WARN)
+        .with_writer(move || writer.clone())
+        .finish();
+    tracing::subscriber::with_default(subscriber, work);
+    let bytes = lines.0.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn a_definition_is_kept_for_its_time_and_then_read_again() {
+    let folder = Folder::new();
+    folder.define("echo", "first", 10);
+    folder.write("echo/system-prompt.md", "Be kind.");
+    assert_eq!(folder.description("echo"), "first");
+    let definition = folder.agents.agent(&agent("echo")).unwrap();
+    assert_eq!(definition.config["system_prompt"], "Be kind.");
+
+    folder.define("echo", "second", 10);
+    folder.clock.advance(Duration::from_millis(9_999));
+    assert_eq!(folder.description("echo"), "first");
+    folder.clock.advance(Duration::from_millis(1));
+    assert_eq!(folder.description("echo"), "second");
+}
+
+#[test]
+fn a_file_that_becomes_wrong_leaves_the_last_good_one_in_use_and_is_logged_once() {
+    let folder = Folder::new();
+    folder.define("echo", "good", 0);
+    assert_eq!(folder.description("echo"), "good");
+    folder.write("echo/config.yaml", "name: echo\nplugin: p\ncolour: red\n");
+    let log = logged(|| {
+        for _ in 0..3 {
+            assert_eq!(folder.description("echo"), "good");
+        }
+    });
+    assert_eq!(log.lines().count(), 1, "{log}");
+    assert!(log.contains("config.yaml:3") && log.contains("colour"), "{log}");
+    // Whoever asks what is on disk is told.
+    let all = folder.agents.all();
+    assert!(all[0].1.as_ref().unwrap_err().to_string().contains("colour"));
+
+    folder.define("echo", "better", 0);
+    assert_eq!(folder.description("echo"), "better");
+    fs::remove_dir_all(folder.dir.path().join("echo")).unwrap();
+    assert!(matches!(
+        folder.agents.agent(&agent("echo")),
+        Err(DefinitionError::Unknown { .. })
+    ));
+}
+
+#[test]
+fn a_file_that_was_never_good_is_an_error_and_the_others_still_work() {
+    let folder = Folder::new();
+    folder.define("good", "good", 10);
+    folder.write("bad/config.yaml", "name: good\nplugin: p\n");
+    folder.write("binary/config.yaml", b"name: binary\nplugin: \xff\n");
+    folder.write("prompt/config.yaml", "name: prompt\nplugin: p\n");
+    folder.write("prompt/system-prompt.md", b"\xc3(");
+    folder.write("huge/config.yaml", vec![b'#'; (1 << 20) + 1]);
+    folder.write("Not A Name/config.yaml", "name: x\nplugin: p\n");
+    fs::create_dir_all(folder.dir.path().join("dir/config.yaml")).unwrap();
+    fs::create_dir(folder.dir.path().join("empty")).unwrap();
+    fs::create_dir(folder.dir.path().join(".git")).unwrap();
+    folder.write("README.md", "not a definition");
+    std::os::unix::fs::symlink(folder.dir.path().join("nowhere"), folder.dir.path().join("lost")).unwrap();
+
+    assert_eq!(folder.description("good"), "good");
+    assert!(
+        folder
+            .error("bad")
+            .contains("\"good\" is not the name of the file's folder, \"bad\"")
+    );
+    let all = folder.agents.all();
+    let names: Vec<_> = all.iter().map(|(name, _)| name.as_str()).collect();
+    let expected = [
+        "Not A Name",
+        "bad",
+        "binary",
+        "dir",
+        "empty",
+        "good",
+        "huge",
+        "lost",
+        "prompt",
+    ];
+    assert_eq!(names, expected);
+    let says = |name: &str, part: &str| {
+        let (_, entry) = all.iter().find(|(folder, _)| folder == name).unwrap();
+        let error = entry.as_ref().unwrap_err().to_string();
+        assert!(error.contains(part), "{name}: {error:?} should contain {part:?}");
+    };
+    says("Not A Name", "agent name \"Not A Name\" is not valid");
+    says("binary", "binary/config.yaml:2: is not UTF-8");
+    says("prompt", "system-prompt.md:1: is not UTF-8");
+    says("huge", "config.yaml: is larger than the 1048576 bytes");
+    says("dir", "dir/config.yaml: is not a file");
+    says("empty", "agent empty has no definition: there is no");
+    says("lost", "has no definition");
+    assert!(all.iter().find(|(name, _)| name == "good").unwrap().1.is_ok());
+}
+
+#[test]
+fn links_are_followed() {
+    let folder = Folder::new();
+    let real = folder.write(".data/x.yaml", "name: echo\nplugin: p\ndescription: linked\n");
+    fs::create_dir(folder.dir.path().join("echo")).unwrap();
+    std::os::unix::fs::symlink(real, folder.dir.path().join("echo/config.yaml")).unwrap();
+    assert_eq!(folder.description("echo"), "linked");
+}
+
+#[test]
+fn a_folder_of_agents_that_is_not_there_is_an_error_with_its_path() {
+    let agents = AgentFiles::new("/nonexistent/agents", Arc::new(Hand::default()));
+    let all = agents.all();
+    let [(name, Err(error))] = all.as_slice() else {
+        panic!("one error is expected");
+    };
+    assert!(
+        name.contains("/nonexistent/agents") && error.to_string().contains("can't be read"),
+        "{error}"
+    );
+}
+
+const MANIFEST: &str = "name = 'echo'\nversion = '1'\nworld = 'warren:agent/agent@0.1.0'\ncomponent = 'c.wasm'\n";
+
+#[test]
+fn a_plugin_is_read_by_its_folder_or_its_manifest() {
+    let folder = Folder::new();
+    let manifest = folder.write("echo/plugin.toml", MANIFEST);
+    folder.write("echo/c.wasm", b"\0asm bytes");
+    for path in [manifest.parent().unwrap(), &manifest] {
+        let (read, bytes) = read_plugin(path).unwrap();
+        assert_eq!(
+            (read.name.as_str(), bytes.as_slice()),
+            ("echo", b"\0asm bytes".as_slice())
+        );
+        assert_eq!(
+            PluginFolder::new(path).manifests().unwrap(),
+            std::slice::from_ref(&manifest)
+        );
+    }
+}
+
+#[test]
+fn a_scan_finds_plugins_and_reports_each_that_is_wrong() {
+    let folder = Folder::new();
+    folder.write("a/plugin.toml", MANIFEST);
+    folder.write("b/plugin.toml", MANIFEST);
+    folder.write("c/plugin.toml", MANIFEST.replace("'echo'", "'Bad Name'"));
+    folder.write("d/plugin.toml", b"name = '\xff'\n");
+    folder.write("e/plugin.toml", vec![b'#'; (1 << 20) + 1]);
+    folder.write("f/README.md", "no plugin");
+    let list = PluginFolder::new(folder.dir.path()).list().unwrap();
+    let errors: Vec<String> = list
+        .iter()
+        .map(|(_, manifest)| {
+            manifest
+                .as_ref()
+                .map_or_else(ToString::to_string, |m| m.name.to_string())
+        })
+        .collect();
+    let parts = [
+        "echo",
+        "a/plugin.toml also names",
+        "c/plugin.toml: name: plugin name \"Bad Name\"",
+        "d/plugin.toml:1: is not UTF-8",
+        "e/plugin.toml: is larger than",
+    ];
+    assert_eq!(errors.len(), parts.len());
+    for (error, part) in errors.iter().zip(parts) {
+        assert!(error.contains(part), "{error:?} should contain {part:?}");
+    }
+    let error = PluginFolder::new("/nonexistent/plugins")
+        .list()
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("/nonexistent/plugins"), "{error}");
+}
+
+#[test]
+fn a_component_that_is_absent_or_too_large_is_named() {
+    let folder = Folder::new();
+    let manifest = folder.write("echo/plugin.toml", MANIFEST);
+    let error = read_plugin(&manifest).unwrap_err().to_string();
+    assert!(
+        error.contains("echo/c.wasm: there is no such file") && error.contains("build the plugin"),
+        "{error}"
+    );
+    // A sparse file: its size is all that matters.
+    let component = fs::File::create(manifest.with_file_name("c.wasm")).unwrap();
+    component.set_len(256 * 1024 * 1024 + 1).unwrap();
+    let error = read_plugin(&manifest).unwrap_err().to_string();
+    assert!(error.contains("c.wasm: is larger than the 268435456 bytes"), "{error}");
+    let error = read_plugin(Path::new("/nonexistent")).unwrap_err().to_string();
+    assert!(
+        error.contains("/nonexistent/plugin.toml: there is no such file"),
+        "{error}"
+    );
+}

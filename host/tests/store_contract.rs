@@ -1,0 +1,31 @@
+//! The contract of a store: what every adapter of `ports::store` must do, written against the ports alone.
+//!
+//! An adapter brings a [`Harness`](store_contract::harness::Harness) and one line of `contract!`. Cases never sleep: they
+//! move the store's clock, or wait for a condition with a deadline.
+
+// A test binary is nothing but tests: said here once, so that the lints know it of every helper.
+#[cfg(test)]
+mod store_contract {
+    pub mod agents;
+    pub mod bounds;
+    pub mod breaker;
+    pub mod claims;
+    pub mod delays;
+    pub mod effects;
+    pub mod events;
+    pub mod fairness;
+    pub mod harness;
+    pub mod kill;
+    pub mod leadership;
+    pub mod leases;
+    pub mod merging;
+    pub mod model;
+    pub mod queue;
+    pub mod races;
+    pub mod reopen;
+    pub mod sqlite;
+    pub mod state;
+    pub mod support;
+}
+
+contract!(sqlite, store_contract::sqlite::SqliteHarness);

@@ -1,0 +1,81 @@
+//! What a fresh machine lacks, and how it comes by it.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use crate::{run, say};
+
+const WASM_TARGET: &str = "wasm32-wasip2";
+
+/// Make sure that components can be compiled. Asked for by name: a toolchain file would rely on rustup installing by
+/// itself, which can be switched off.
+pub fn wasm_target() -> Result<(), String> {
+    let sysroot = output(Command::new("rustc").args(["--print", "sysroot"]))?;
+    if Path::new(sysroot.trim())
+        .join("lib/rustlib")
+        .join(WASM_TARGET)
+        .join("lib")
+        .is_dir()
+    {
+        return Ok(());
+    }
+    say("adding the target wasm32-wasip2 to the Rust toolchain");
+    run(Command::new("rustup").args(["target", "add", WASM_TARGET])).map_err(|error| {
+        format!(
+            "{error}\nThe Rust toolchain in {} can't compile for {WASM_TARGET}. With rustup: `rustup target add \
+             {WASM_TARGET}`; without it: install your distribution's package of Rust's standard library for {WASM_TARGET}",
+            sysroot.trim()
+        )
+    })
+}
+
+/// The tests of the Hub's page need a browser. Without one they are skipped, and say so.
+pub fn chromium() {
+    if ["chromium", "chromium-browser", "google-chrome"]
+        .iter()
+        .any(|name| on_path(name).is_some())
+    {
+        return;
+    }
+    if !is_root() || on_path("apt-get").is_none() {
+        say(
+            "chromium is not installed: the tests of the Hub's page will be SKIPPED; `apt-get install chromium` as root changes that",
+        );
+        return;
+    }
+    say("installing chromium for the tests of the Hub's page");
+    let installed = run(Command::new("apt-get").args(["update", "-q"]).stdout(Stdio::null())).and_then(|()| {
+        run(Command::new("apt-get")
+            .args(["install", "-q", "-y", "--no-install-recommends", "chromium"])
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .stdout(Stdio::null()))
+    });
+    if let Err(why) = installed {
+        say(&format!(
+            "chromium could not be installed, the tests of the Hub's page will be SKIPPED: {why}"
+        ));
+    }
+}
+
+fn is_root() -> bool {
+    output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
+}
+
+fn on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
+}
+
+fn output(command: &mut Command) -> Result<String, String> {
+    let output = command
+        .output()
+        .map_err(|error| format!("can't run {command:?}: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("{command:?} ended with {}", output.status));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
