@@ -15,5 +15,6 @@ pub mod ids;
 pub mod lease;
 pub mod limits;
 pub mod plugin;
+pub mod secret;
 pub mod time;
 pub mod work_item;

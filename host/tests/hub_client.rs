@@ -29,12 +29,13 @@ use std::{net::SocketAddr, ops::ControlFlow, time::Duration};
 
 use serde_json::{Value, json};
 use warren::{
-    adapters::hub_http::{HubClient, HubClientConfig, Secret},
+    adapters::hub_http::{HubClient, HubClientConfig},
     devhub::{DevHub, DevHubConfig, RunningHub},
     domain::{
         backoff::Backoff,
         hub::{NewComment, NewPost, PolledAgent},
         ids::AgentId,
+        secret::Secret,
     },
     ports::hub::{Hub, HubError},
 };

@@ -37,13 +37,13 @@ use warren::{
             context::{ApiContext, HostFacts, HostState, PluginDirectory},
             types::{PluginRef, PluginView, RunningPlugin},
         },
-        config::Secret,
         metrics::Metrics,
     },
     domain::{
         agent::AgentDefinition,
         ending::{Ending, Reason},
         ids::{ClaimToken, HostName},
+        secret::Secret,
         time::UnixMillis,
     },
     ports::{

@@ -7,7 +7,7 @@ use tokio::{runtime::Runtime, task::JoinSet};
 use warren::{
     adapters::wasm::{SandboxConfig, WasmSandbox},
     domain::{
-        capability::CapabilitySet,
+        capability::{Capability, CapabilitySet},
         hub::{Comment, DiscoverQuery, NewComment, NewPost, Notification, Post, SearchQuery, Thread},
         ids::{AgentId, AgentName, ItemId, PluginName},
         limits::Limits,
@@ -140,4 +140,5 @@ impl GuestHost for NoHost {
     }
     fn log(&self, _: LogLevel, _: &str, _: &str) {}
     fn measure(&self, _: Measurement) {}
+    fn denied(&self, _: Capability) {}
 }

@@ -16,14 +16,16 @@ mod agents;
 mod body;
 mod config;
 mod failure;
-mod secret;
 mod tries;
 mod wire;
 mod writes;
 
 use std::{
     collections::BTreeSet,
-    sync::{Mutex, PoisonError, atomic::AtomicBool},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -53,7 +55,6 @@ use crate::{
 };
 
 pub use config::{HubClientConfig, HubConfigError, Idempotency};
-pub use secret::Secret;
 
 /// How long an idle connection is kept. Shorter than common servers keep theirs (uvicorn: 5 s), so that a write is not sent
 /// into a connection that the Hub is closing, which would make its outcome unknown.
@@ -133,7 +134,7 @@ impl HubClient {
             return Ok(response);
         }
         let mut failure = failure::of_status(call, &response);
-        let key = self.config.api_key.as_ref().map(Secret::expose);
+        let key = self.config.api_key.as_ref().map(|key| key.expose());
         if let Some(said) = body::explanation(response, key).await {
             failure.message.push_str(&format!(": {said}"));
         }
@@ -233,6 +234,18 @@ async fn within<T>(call: &Call, limit: Duration, work: impl Future<Output = Resu
 
 #[async_trait]
 impl Hub for HubClient {
+    fn address(&self) -> &str {
+        &self.config.url
+    }
+
+    fn honours_keys(&self) -> bool {
+        self.repeatable()
+    }
+
+    fn believe_honours_keys(&self) {
+        self.honours_keys.store(true, Ordering::Relaxed);
+    }
+
     async fn poll(&self, timeout: Duration, batch_size: u32, sink: AgentSink<'_>) -> Result<Polled, HubError> {
         let (seconds, batch) = (timeout.as_secs().to_string(), batch_size.to_string());
         let call = self.base.call(Method::GET, &["notifications", "poll"])?;

@@ -30,7 +30,6 @@ use self::problem::Checks;
 pub use self::{
     load::{DEFAULT_FILE, Entry, Loaded, Sources},
     problem::{Problem, Problems},
-    secret::Secret,
 };
 use crate::{
     domain::{

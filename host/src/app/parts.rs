@@ -173,7 +173,7 @@ fn hub_client(config: &Config) -> anyhow::Result<HubClient> {
         .ok_or_else(|| anyhow!("hub.url is not set: set it, or HUB_URL, to the Hub's address"))?;
     let api_key = hub.load_api_key().map_err(anyhow::Error::msg)?;
     Ok(HubClient::new(HubClientConfig {
-        api_key: api_key.map(|key| hub_http::Secret::new(key.expose())),
+        api_key,
         request_timeout: hub.request_timeout,
         max_attempts: hub.retries + 1,
         idempotency: match hub.idempotency {

@@ -14,9 +14,10 @@ use super::{
 };
 use crate::app::{
     api::{token, types::ErrorBody},
-    config::{Config, Secret},
+    config::Config,
     plain_http,
 };
+use crate::domain::secret::Secret;
 
 /// For a request that the host answers at once.
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -64,6 +64,8 @@ pub struct Observed {
 struct Progress {
     observed: Observed,
     keys: EffectKeys,
+    /// Effects that this activation tried with unknown outcome.
+    unknown: HashSet<EffectKey>,
 }
 
 /// One activation's side of the host.
@@ -107,15 +109,48 @@ impl ActivationHost {
     }
 
     /// Do an effect in a task of its own: once it is sent, cutting the guest must not keep its result from the record.
-    async fn see_through<T: Send + 'static>(
+    async fn see_through<T, W>(
         &self,
-        effect: impl Future<Output = Result<T, Refusal>> + Send + 'static,
-    ) -> Result<T, Refusal> {
-        let joined = self.services.under_way.spawn_on(effect, &self.services.runtime).await;
-        joined.unwrap_or_else(|panic| {
-            error!(%panic, "an effect failed inside the host");
-            Err(Refusal::Upstream("the host failed to answer".to_owned()))
-        })
+        kind: EffectKind,
+        target: &str,
+        about: Option<&str>,
+        write: impl FnOnce(String, bool) -> W + Send + 'static,
+    ) -> Result<T, Refusal>
+    where
+        T: Recorded,
+        W: Future<Output = Result<T, HubError>> + Send + 'static,
+    {
+        self.check_claim()?;
+        let (key, tried) = {
+            let progress = self.progress();
+            let key = progress.keys.next(&self.agent, self.claim.item, kind, target, about);
+            let tried = progress.unknown.contains(&key);
+            (key, tried)
+        };
+        let effect = Effect {
+            services: self.services.clone(),
+            claim: Arc::clone(&self.claim),
+            intent: self.intent(key.clone(), kind, target),
+            tried,
+        };
+        let doing = self
+            .services
+            .under_way
+            .spawn_on(effect.once(write), &self.services.runtime);
+        let (tried, answer) = doing.await.unwrap_or_else(|panic| {
+            error!(%panic, effect = %key, "an effect failed inside the host");
+            (
+                Tried::Unknown,
+                Err(Refusal::Upstream("the host failed to answer".to_owned())),
+            )
+        });
+        let mut progress = self.progress();
+        match tried {
+            Tried::Happened => progress.keys.happened(&key),
+            Tried::Unknown => drop(progress.unknown.insert(key)),
+            Tried::DidNotHappen => {}
+        }
+        answer
     }
 
     fn scope(&self) -> StateScope {
@@ -134,11 +169,7 @@ impl ActivationHost {
         }
     }
 
-    fn intent(&self, kind: EffectKind, target: &str, about: Option<&str>) -> EffectIntent {
-        let key = self
-            .progress()
-            .keys
-            .next(&self.agent, self.claim.item, kind, target, about);
+    fn intent(&self, key: EffectKey, kind: EffectKind, target: &str) -> EffectIntent {
         EffectIntent {
             key,
             kind,
@@ -156,11 +187,21 @@ struct Effect {
     services: GuestServices,
     claim: Arc<HeldClaim>,
     intent: EffectIntent,
+    /// This activation has tried it before and does not know what came of it.
+    tried: bool,
+}
+
+/// How trying an effect ended.
+enum Tried {
+    /// Now, or in an earlier activation.
+    Happened,
+    DidNotHappen,
+    Unknown,
 }
 
 impl Effect {
     /// Do it unless it has been done. `write` gets the idempotency key and whether an earlier try's outcome is unknown.
-    async fn once<T, W>(self, write: impl FnOnce(String, bool) -> W) -> Result<T, Refusal>
+    async fn once<T, W>(self, write: impl FnOnce(String, bool) -> W) -> (Tried, Result<T, Refusal>)
     where
         T: Recorded,
         W: Future<Output = Result<T, HubError>>,
@@ -169,34 +210,70 @@ impl Effect {
             services,
             claim,
             intent,
+            tried,
         } = self;
-        let unsure = match services.effects.begin(&intent).await.map_err(refused)? {
-            EffectStart::Fresh => false,
-            EffectStart::Unknown => true,
-            EffectStart::Done { result } => {
+        let unsure = match services.effects.begin(&intent).await {
+            Ok(EffectStart::Fresh) => tried,
+            Ok(EffectStart::Unknown) => true,
+            Ok(EffectStart::Done { result }) => {
                 debug!(effect = %intent.key, "already done; answering with the first result");
-                return T::from_record(&result).map_err(Refusal::Upstream);
+                return (Tried::Happened, T::from_record(&result).map_err(Refusal::Upstream));
             }
-            EffectStart::LimitReached { limit } => return Err(Refusal::LimitReached(limit)),
+            Ok(EffectStart::LimitReached { limit }) => return (Tried::DidNotHappen, Err(Refusal::LimitReached(limit))),
+            Err(error) => return (Tried::DidNotHappen, Err(refused(error))),
         };
-        claim.check().map_err(|lost| Refusal::ClaimLost(lost.to_string()))?;
-        match write(idempotency_key(&intent.key), unsure).await {
+        if let Err(lost) = claim.check() {
+            return (Tried::DidNotHappen, Err(Refusal::ClaimLost(lost.to_string())));
+        }
+        let honoured = known_honoured(&services, unsure).await;
+        let (tried, answer) = match write(idempotency_key(&intent.key), unsure).await {
             Ok(done) => {
                 record(&services, &intent.key, &done.to_record()).await;
-                Ok(done)
+                (Tried::Happened, Ok(done))
             }
             Err(error) => {
                 // Only what certainly did not happen is forgotten; an earlier try of unknown outcome stays unknown.
-                let nothing_happened = matches!(
-                    error,
-                    HubError::NotFound(_) | HubError::Rejected(_) | HubError::Unavailable(_)
-                );
-                if nothing_happened && !unsure {
+                let unknown = unsure || matches!(error, HubError::Ambiguous(_) | HubError::Malformed(_));
+                if !unknown {
                     abandon(&services, &intent).await;
                 }
-                Err(hub_refusal(error))
+                let tried = if unknown { Tried::Unknown } else { Tried::DidNotHappen };
+                (tried, Err(hub_refusal(error)))
             }
+        };
+        note_keys(&services, honoured).await;
+        (tried, answer)
+    }
+}
+
+/// Whether the Hub is known to honour keys. Before an effect of unknown outcome the store is asked, too: this process may
+/// never have written to the Hub, but others have.
+async fn known_honoured(services: &GuestServices, unsure: bool) -> bool {
+    let known = services.hub.honours_keys();
+    if known || !unsure {
+        return known;
+    }
+    match services.effects.keys_honoured(services.hub.address()).await {
+        Ok(noted) => {
+            if noted {
+                services.hub.believe_honours_keys();
+            }
+            noted
         }
+        Err(error) => {
+            warn!(%error, "could not find out whether the Hub honours idempotency keys");
+            false
+        }
+    }
+}
+
+/// Tell the others if an answer has just shown whether the Hub honours keys.
+async fn note_keys(services: &GuestServices, before: bool) {
+    let honoured = services.hub.honours_keys();
+    if honoured != before
+        && let Err(error) = services.effects.note_keys(services.hub.address(), honoured).await
+    {
+        warn!(%error, "could not note whether the Hub honours idempotency keys");
     }
 }
 
@@ -283,31 +360,23 @@ impl GuestHost for ActivationHost {
     }
 
     async fn create_post(&self, post: NewPost, about: Option<String>) -> Result<Post, Refusal> {
-        self.check_claim()?;
         check_content(&post.content)?;
-        let effect = Effect {
-            services: self.services.clone(),
-            claim: Arc::clone(&self.claim),
-            intent: self.intent(EffectKind::Post, "", about.as_deref()),
-        };
         let (hub, agent) = (Arc::clone(&self.services.hub), self.agent.clone());
-        self.see_through(
-            effect.once(move |key, unsure| async move { hub.create_post(&agent, &post, &key, unsure).await }),
-        )
+        self.see_through(EffectKind::Post, "", about.as_deref(), move |key, unsure| async move {
+            hub.create_post(&agent, &post, &key, unsure).await
+        })
         .await
     }
 
     async fn create_comment(&self, comment: NewComment, about: Option<String>) -> Result<Comment, Refusal> {
-        self.check_claim()?;
         check_content(&comment.content)?;
-        let effect = Effect {
-            services: self.services.clone(),
-            claim: Arc::clone(&self.claim),
-            intent: self.intent(EffectKind::Comment, &comment.post_id, about.as_deref()),
-        };
         let (hub, agent) = (Arc::clone(&self.services.hub), self.agent.clone());
+        let target = comment.post_id.clone();
         self.see_through(
-            effect.once(move |key, unsure| async move { hub.create_comment(&agent, &comment, &key, unsure).await }),
+            EffectKind::Comment,
+            &target,
+            about.as_deref(),
+            move |key, unsure| async move { hub.create_comment(&agent, &comment, &key, unsure).await },
         )
         .await
     }

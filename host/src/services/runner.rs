@@ -355,7 +355,6 @@ mod tests {
         Observed {
             handed: handed.iter().map(ToString::to_string).collect(),
             read_inbox: true,
-            ..Observed::default()
         }
     }
 

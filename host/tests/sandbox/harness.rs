@@ -154,6 +154,7 @@ pub struct FakeHost {
     pub logs: Mutex<Vec<(LogLevel, String, String)>>,
     pub measurements: Mutex<Vec<Measurement>>,
     pub state: Mutex<BTreeMap<String, Vec<u8>>>,
+    pub denials: Mutex<Vec<Capability>>,
 }
 
 impl FakeHost {
@@ -164,6 +165,7 @@ impl FakeHost {
             logs: Mutex::default(),
             measurements: Mutex::default(),
             state: Mutex::default(),
+            denials: Mutex::default(),
         })
     }
 
@@ -290,5 +292,9 @@ impl GuestHost for FakeHost {
     fn measure(&self, measurement: Measurement) {
         assert!(self.hub != Hub::Panics, "a bug in the host");
         self.measurements.lock().unwrap().push(measurement);
+    }
+
+    fn denied(&self, capability: Capability) {
+        self.denials.lock().unwrap().push(capability);
     }
 }

@@ -193,6 +193,12 @@ async fn reading_and_writing_the_hub_are_granted_apart() {
         };
         let activated = hostile().await.activate(activation).await;
         assert_eq!(summary(&activated), expected, "{deed} without {left_out}");
+        let denials = if expected == "denied=2" {
+            vec![left_out; 2]
+        } else {
+            Vec::new()
+        };
+        assert_eq!(*host.denials.lock().unwrap(), denials, "{deed} without {left_out}");
     }
 }
 

@@ -201,3 +201,25 @@ pub async fn stale_claims_begin_nothing<H: Harness>() {
     assert_eq!(store.effects.abandon(&begun).await, Err(StoreError::StaleClaim));
     assert_eq!(known(&store, "a").await.comments_today, 1);
 }
+
+pub async fn who_honours_keys_is_remembered<H: Harness>() {
+    let mut harness = H::fresh(policy()).await;
+    let (ours, other) = ("http://hub", "http://other");
+    let store = harness.store();
+    assert!(
+        !store.effects.keys_honoured(ours).await.unwrap(),
+        "nothing is known yet"
+    );
+    store.effects.note_keys(ours, true).await.unwrap();
+    store.effects.note_keys(ours, true).await.unwrap();
+    drop(store);
+    harness.reopen().await;
+    let store = harness.store();
+    assert!(store.effects.keys_honoured(ours).await.unwrap());
+    assert!(!store.effects.keys_honoured(other).await.unwrap());
+    store.effects.note_keys(ours, false).await.unwrap();
+    assert!(
+        !store.effects.keys_honoured(ours).await.unwrap(),
+        "the last word counts"
+    );
+}

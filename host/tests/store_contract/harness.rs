@@ -39,7 +39,8 @@ macro_rules! contract {
                     cool_down_spares_direct_items, interval_is_kept, interval_spares_direct_and_recovered_items,
                     dead_items_are_requeued_and_purged, waiting_items_never_get_stuck;
                 effects: happen_once, unknown_when_begun_by_another_claim, counted_once_per_day, per_thread,
-                    abandoned_gives_the_count_back, stale_claims_begin_nothing;
+                    abandoned_gives_the_count_back, stale_claims_begin_nothing,
+                    who_honours_keys_is_remembered;
                 events: in_order_and_after, waits_for_the_next, bounded;
                 fairness: one_in_n_goes_to_the_oldest_lower, share_counts_only_while_somebody_waits;
                 leadership: one_leader_and_growing_terms, renewals_are_fenced, fenced_enqueue, release_wakes,

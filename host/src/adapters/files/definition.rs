@@ -130,7 +130,7 @@ pub(super) fn parse(
         behavior: config.behavior.limits.into(),
         limits: config.limits.into(),
         cache_ttl: Duration::from_secs(config.cache_ttl.unwrap_or(DEFAULT_CACHE_TTL)),
-        config: std::sync::Arc::new(values),
+        config: Arc::new(values),
     })
 }
 

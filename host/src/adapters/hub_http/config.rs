@@ -7,8 +7,7 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt;
 use thiserror::Error;
 
-use super::Secret;
-use crate::domain::backoff::Backoff;
+use crate::domain::{backoff::Backoff, secret::Secret};
 
 /// Whether the Hub answers a repeated `Idempotency-Key` with the first result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

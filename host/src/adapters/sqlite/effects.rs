@@ -129,7 +129,9 @@ impl Effects for SqliteStore {
         let address = address.to_owned();
         self.workers
             .write(move |step| {
-                let known = step.first("SELECT honours_keys FROM hubs WHERE address = ?1", [&address], |row| row.get(0))?;
+                let known = step.first("SELECT honours_keys FROM hubs WHERE address = ?1", [&address], |row| {
+                    row.get(0)
+                })?;
                 Ok(known.unwrap_or(false))
             })
             .await

@@ -37,6 +37,7 @@ impl Guest {
         }
         self.hub_calls += 1;
         if !self.capabilities.contains(needs) {
+            self.host.denied(needs);
             return Ok(Err(Error::Denied(format!(
                 "the agent is not granted `{needs}`: its definition and its plugin's manifest must both name it"
             ))));

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::error::ApiError;
-use crate::app::config::Secret;
+use crate::domain::secret::Secret;
 
 /// What monitoring reads: open on every address.
 const OPEN: [&str; 3] = ["/metrics", "/health", "/ready"];

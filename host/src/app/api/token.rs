@@ -9,7 +9,10 @@ use std::{
 
 use anyhow::{Context, anyhow};
 
-use crate::app::config::{Config, Secret};
+use crate::{
+    app::config::{Config, secret},
+    domain::secret::Secret,
+};
 
 /// Only its owner may read it.
 const MODE: u32 = 0o600;
@@ -22,7 +25,7 @@ pub fn load(config: &Config) -> anyhow::Result<Option<Secret>> {
     let path = config.token_file();
     match path.try_exists() {
         Ok(false) => Ok(None),
-        Ok(true) => Secret::read(&path)
+        Ok(true) => secret::read(&path)
             .map(Some)
             .map_err(|message| anyhow!("the API token: {message}")),
         Err(error) => Err(error).with_context(|| format!("the API token: {} can't be read", path.display())),
@@ -36,7 +39,7 @@ pub fn load_or_create(config: &Config) -> anyhow::Result<Secret> {
     }
     let path = config.token_file();
     create(&path).with_context(|| format!("the API token: {} can't be made", path.display()))?;
-    Secret::read(&path).map_err(|message| anyhow!("the API token: {message}"))
+    secret::read(&path).map_err(|message| anyhow!("the API token: {message}"))
 }
 
 /// The file appears with its whole content or not at all, and never replaces another's.

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     formats::{address, optional, optional_path},
     problem::Checks,
-    secret::Secret,
 };
+use crate::domain::secret::Secret;
 
 pub const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9090);
 /// The token's file in `host.data_dir`.

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     formats::{format_span, optional, optional_path, span},
     problem::Checks,
-    secret::Secret,
+    secret,
 };
+use crate::domain::secret::Secret;
 
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// What the Hub's existing clients ask for.
@@ -91,7 +92,7 @@ impl HubConfig {
     pub fn load_api_key(&self) -> Result<Option<Secret>, String> {
         match (&self.api_key, &self.api_key_file) {
             (Some(key), _) => Ok(Some(key.clone())),
-            (None, Some(path)) => Secret::read(path).map(Some),
+            (None, Some(path)) => secret::read(path).map(Some),
             (None, None) => Ok(None),
         }
     }

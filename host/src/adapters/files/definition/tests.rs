@@ -59,7 +59,7 @@ config: { greeting: hi, volume: 1.50, loud: true, code: 007, none: '' }
         config: values
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .into_iter()
-            .collect::<std::collections::BTreeMap<_, _>>()
+            .collect::<BTreeMap<_, _>>()
             .into(),
     };
     assert_eq!(parse(Path::new("f"), &name, text, prompt), Ok(expected));
