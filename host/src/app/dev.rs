@@ -3,7 +3,7 @@
 use std::{
     fmt::Write,
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -20,7 +20,8 @@ use super::{
 };
 use crate::{
     adapters::{boot_clock::BootClock, files::AgentFiles},
-    devhub::{Data, DevHub, DevHubConfig, RunningHub},
+    devhub::{self, Data, DevHub, DevHubConfig, RunningHub},
+    domain::ids::AgentName,
     ports::definitions::Definitions,
 };
 
@@ -71,13 +72,44 @@ pub async fn dev(mut config: Config, options: &DevOptions) -> anyhow::Result<Opt
 }
 
 async fn start_hub(config: &Config, options: &DevOptions) -> anyhow::Result<RunningHub> {
-    let definitions = AgentFiles::new(config.host.agents_dir.clone(), std::sync::Arc::new(BootClock));
-    let names: Vec<String> = definitions.all().into_iter().map(|(name, _)| name).collect();
-    if !names.contains(&options.mention) {
+    let agents = agents_to_register(config, &options.mention)?;
+    if let Some(folder) = options.hub_data.as_deref().and_then(Path::parent) {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("can't make the data folder {} (host.data_dir)", folder.display()))?;
+    }
+    let hub = DevHubConfig {
+        data: options.hub_data.clone().map_or(Data::Memory, Data::File),
+        agents: agents.into_iter().map(|name| (name.clone(), name)).collect(),
+        ..DevHubConfig::new(options.hub_listen)
+    };
+    DevHub::start(hub).await.map_err(|error| {
+        let option = match &error {
+            devhub::Error::Bind { .. } => " (--hub-listen)",
+            devhub::Error::Data { .. } => " (--data-dir)",
+            _ => "",
+        };
+        anyhow::Error::new(error).context(format!("starting the development Hub{option}"))
+    })
+}
+
+/// The names of the folders of definitions, also of broken ones: their agents are mentioned while they are repaired. A folder
+/// whose name can't be an agent's is left to the host to complain about.
+fn agents_to_register(config: &Config, mention: &str) -> anyhow::Result<Vec<String>> {
+    let folder = &config.host.agents_dir;
+    if let Err(error) = std::fs::read_dir(folder) {
         bail!(
-            "there is no agent {:?} to mention: {} has {}; name another with --mention, or another folder with --agents-dir",
-            options.mention,
-            config.host.agents_dir.display(),
+            "the folder of agents {} can't be read: {error}; name another with --agents-dir",
+            folder.display()
+        );
+    }
+    let definitions = AgentFiles::new(folder.clone(), std::sync::Arc::new(BootClock));
+    let names = definitions.all().into_iter().map(|(name, _)| name);
+    let names: Vec<String> = names.filter(|name| AgentName::new(name.as_str()).is_ok()).collect();
+    if !names.iter().any(|name| name == mention) {
+        bail!(
+            "there is no agent {mention:?} to mention: {} has {}; name another with --mention, or another folder with \
+             --agents-dir",
+            folder.display(),
             if names.is_empty() {
                 "none".to_owned()
             } else {
@@ -85,14 +117,7 @@ async fn start_hub(config: &Config, options: &DevOptions) -> anyhow::Result<Runn
             },
         );
     }
-    let hub = DevHubConfig {
-        data: options.hub_data.clone().map_or(Data::Memory, Data::File),
-        agents: names.into_iter().map(|name| (name.clone(), name)).collect(),
-        ..DevHubConfig::new(options.hub_listen)
-    };
-    DevHub::start(hub)
-        .await
-        .context("starting the development Hub (--hub-listen)")
+    Ok(names)
 }
 
 fn announce(hub: &RunningHub, host: &Host) {
