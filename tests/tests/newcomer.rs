@@ -85,6 +85,22 @@ fn an_agent_that_is_not_there_is_named_with_those_that_are() {
 }
 
 #[test]
+fn a_folder_without_agents_is_told_by_its_name() {
+    let temporary = tempfile::tempdir().unwrap();
+    let done = Process::run(warren().current_dir(temporary.path()).args(["dev", "--once"]));
+    let words = done.refused(1);
+    assert!(words.contains("the folder of agents agents can't be read"), "{words}");
+    assert!(words.contains("--agents-dir"), "{words}");
+}
+
+#[test]
+fn a_folder_that_is_no_agent_does_not_stop_the_others() {
+    let (setup, temporary) = setup();
+    let setup = setup.file("agents/Not An Agent/config.yaml", "name: x\n");
+    Process::run(dev(&setup, &temporary).arg("--once")).expect(0);
+}
+
+#[test]
 fn a_second_one_on_the_same_ports_says_what_is_taken_and_what_to_do() {
     let (setup, temporary) = setup();
     let start = |hub: &str, api: &str, data: &str| {
@@ -94,6 +110,7 @@ fn a_second_one_on_the_same_ports_says_what_is_taken_and_what_to_do() {
     };
     let mut first = Process::spawn("dev", &mut start("127.0.0.1:0", "127.0.0.1:0", "data"));
     let (hub, api) = eventually("the addresses", SOON, || {
+        assert_eq!(first.exited(), None, "it ended: {}", first.stderr());
         let text = first.stderr();
         let after = |what: &str| Some(text.split_once(what)?.1.split_once('/')?.0.to_owned());
         Some((after("Hub page   http://")?, after("API        http://")?))
@@ -110,7 +127,7 @@ fn a_second_one_on_the_same_ports_says_what_is_taken_and_what_to_do() {
     let words = Process::run(&mut start("127.0.0.1:0", "127.0.0.1:0", "data"))
         .refused(1)
         .to_owned();
-    assert!(words.contains("data/") && words.contains("in use"), "{words}");
+    assert!(words.contains("data/hub.db: another process has it open"), "{words}");
 
     first.signal(Signal::TERM);
     assert_eq!(first.wait_exit(SOON).code(), Some(0), "{}", first.stderr());
