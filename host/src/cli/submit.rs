@@ -108,9 +108,10 @@ async fn wait(client: &Client, id: &str, at_most: Duration) -> Result<ItemView, 
     let deadline = Instant::now() + at_most;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        let item: ItemView = client.get(&["items", id], left.min(ONE_WAIT)).await?;
-        // Less than a second can't be asked for.
-        if item.has_ended() || left < Duration::from_secs(1) {
+        // Whole seconds are what can be asked for: the nearest number of them.
+        let asked = Duration::from_secs(left.min(ONE_WAIT).as_secs_f64().round() as u64);
+        let item: ItemView = client.get(&["items", id], asked).await?;
+        if item.has_ended() || asked.is_zero() || asked >= left {
             return Ok(item);
         }
     }
