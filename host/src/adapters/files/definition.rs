@@ -1,6 +1,6 @@
 //! `config.yaml` of an agent: its shape, and how it becomes a definition.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Deserializer};
 use serde_path_to_error::Track;
