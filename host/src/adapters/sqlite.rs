@@ -38,7 +38,7 @@ use crate::{
     domain::{ids::HostName, time::UnixMillis},
     ports::{
         clock::Clock,
-        store::{Store, StorePolicy},
+        store::{Store, StoreError, StorePolicy},
     },
 };
 
@@ -108,6 +108,17 @@ impl SqliteStore {
             plugins: store.clone(),
             events: store,
         }
+    }
+
+    /// End the claims and the leadership that a dead owner left, whatever name it had: whoever owns the file is alone with
+    /// it, so nobody alive can hold either. How many items are ready again.
+    pub async fn take_over(&self) -> Result<u64, StoreError> {
+        self.workers
+            .write(|step| {
+                leadership::vacate(step)?;
+                finish::release(step, None, true)
+            })
+            .await
     }
 
     /// Resolves when the store has ended, with why: after the last handle is gone or [`SqliteStore::close`], or because a

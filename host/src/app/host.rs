@@ -93,11 +93,11 @@ impl Host {
     async fn begin(mut self, config: &Config, parts: Parts) -> anyhow::Result<Host> {
         parts.plugins.load_all().await?;
         self.state.plugins_loaded();
-        let recovered = parts.store.queue.release_host(&self.name, true).await?;
+        let recovered = parts.sqlite.take_over().await?;
         if recovered > 0 {
             warn!(
                 recovered,
-                "this host was killed while it ran these items; they are ready again"
+                "items were running when the store was last in use; they are ready again"
             );
         }
         let ended = Arc::new(Notify::new());

@@ -225,10 +225,10 @@ pub(super) fn lose(step: &mut Step<'_>, mut item: StoredItem, died: bool) -> Res
     Ok(())
 }
 
-/// End every claim of a host now.
-pub(super) fn release_host(step: &mut Step<'_>, host: &HostName, died: bool) -> Result<u64, StoreError> {
-    let sql = format!("SELECT {ITEM} FROM items WHERE state = 'active' AND host = ?1 ORDER BY seq");
-    let items = step.all(&sql, [host.as_str()], stored_item)?;
+/// End every claim now, of one host or of all.
+pub(super) fn release(step: &mut Step<'_>, host: Option<&HostName>, died: bool) -> Result<u64, StoreError> {
+    let sql = format!("SELECT {ITEM} FROM items WHERE state = 'active' AND host = coalesce(?1, host) ORDER BY seq");
+    let items = step.all(&sql, [host.map(HostName::as_str)], stored_item)?;
     let released = items.len() as u64;
     for item in items {
         lose(step, item, died)?;

@@ -130,6 +130,13 @@ fn checksum(body: &str) -> String {
     Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Whoever holds the lease holds it no more.
+pub(super) fn vacate(step: &mut Step<'_>) -> Result<(), StoreError> {
+    step.run("UPDATE leadership SET until = 0", [])?;
+    step.signals.vacated = true;
+    Ok(())
+}
+
 #[async_trait]
 impl Leadership for SqliteStore {
     async fn acquire(&self, bid: &Bid) -> Result<Acquired, StoreError> {
@@ -151,12 +158,9 @@ impl Leadership for SqliteStore {
     async fn release(&self, fence: &Fence) -> Result<(), StoreError> {
         let fence = fence.clone();
         self.workers
-            .write(move |step| {
-                if Lease::load(step)?.is_held(&fence, step.now) {
-                    step.run("UPDATE leadership SET until = 0", [])?;
-                    step.signals.vacated = true;
-                }
-                Ok(())
+            .write(move |step| match Lease::load(step)?.is_held(&fence, step.now) {
+                true => vacate(step),
+                false => Ok(()),
             })
             .await
     }

@@ -91,7 +91,7 @@ impl WorkQueue for SqliteStore {
     async fn release_host(&self, host: &HostName, died: bool) -> Result<u64, StoreError> {
         let host = host.clone();
         self.workers
-            .write(move |step| finish::release_host(step, &host, died))
+            .write(move |step| finish::release(step, Some(&host), died))
             .await
     }
 

@@ -10,13 +10,13 @@ use super::{OpenError, SqliteConfig, SqliteStore, sweep};
 use crate::{
     domain::{
         breaker::BreakerState,
-        ids::{AgentId, AgentName, ClaimToken, HostName, ItemId},
+        ids::{AgentId, AgentName, ClaimToken, HolderId, HostName, ItemId, Term},
         time::{BootTime, UnixMillis},
         work_item::{ItemState, TaskType, WorkItem},
     },
     ports::{
         clock::Clock,
-        leadership::{Inherited, Leadership},
+        leadership::{Acquired, Bid, Inherited, Leadership},
         store::{StoreError, StorePolicy},
         work_queue::{ClaimRequest, Claimed, Enqueued, ItemFilter, WorkQueue},
     },
@@ -407,4 +407,22 @@ async fn the_breaker_survives_in_the_file() {
         .unwrap()
         .unwrap();
     assert_eq!(agent.breaker.state(agent.now), BreakerState::Open { until });
+}
+
+#[tokio::test]
+async fn a_new_owner_ends_what_a_dead_one_of_any_name_held() {
+    let (_folder, store) = fresh();
+    add(&store, &item("a")).await;
+    assert_eq!(claim(&store).await.len(), 1);
+    let bid = |name: &str| Bid {
+        holder: HolderId::fresh(HostName::new(name).unwrap()),
+        address: String::new(),
+        ttl: Duration::from_secs(9),
+    };
+    assert_eq!(store.acquire(&bid("dead")).await, Ok(Acquired::Won(Term(1))));
+    assert!(matches!(store.acquire(&bid("new")).await, Ok(Acquired::Held(Some(_)))));
+    assert_eq!(store.take_over().await, Ok(1));
+    assert_eq!(store.acquire(&bid("new")).await, Ok(Acquired::Won(Term(2))));
+    assert_eq!(claim(&store).await.len(), 1, "the item is ready again at once");
+    assert_eq!(store.take_over().await, Ok(1));
 }
