@@ -113,7 +113,7 @@ fn an_idle_host_stops_promptly_on_either_signal() {
     let hub = HubProcess::start(&["echo"]);
     let mut host = HostSetup::new(&hub).agent(&Agent::echo("echo")).start_ready();
     for signal in [Signal::TERM, Signal::INT] {
-        // The long poll, which would hold for half a minute, is under way once the host is ready.
+        // Once it is ready, a long poll is under way or about to be, which the Hub would hold for half a minute.
         host.wait_ready();
         host.signal(signal);
         assert_eq!(host.wait_exit(PROMPTLY).code(), Some(0), "{signal:?}");

@@ -29,6 +29,9 @@ use crate::{
 pub struct PollerConfig {
     /// How long the Hub may block a long poll.
     pub long_poll: Duration,
+    /// The same for the first one of a leadership: a quiet Hub is seen soon, and the host is ready, not only half a minute
+    /// later.
+    pub first_poll: Duration,
     pub batch_size: u32,
     /// Between plain polls where the Hub has no long poll.
     pub plain_every: Duration,
@@ -43,6 +46,7 @@ impl Default for PollerConfig {
     fn default() -> PollerConfig {
         PollerConfig {
             long_poll: Duration::from_secs(30),
+            first_poll: Duration::from_secs(1),
             batch_size: 100,
             plain_every: Duration::from_secs(30),
             pace_first: Duration::from_millis(100),
@@ -101,6 +105,7 @@ impl Poller {
     async fn poll_forever(&self, term: &LeaderTerm) -> anyhow::Result<()> {
         let mut pace = Pace::new(self.config.pace_first, self.config.pace_longest);
         let mut mode = Mode::Long;
+        let mut block = self.config.first_poll.min(self.config.long_poll);
         let mut failures = 0;
         loop {
             term.check()?;
@@ -108,10 +113,11 @@ impl Poller {
                 continue;
             }
             let started = Instant::now();
-            let polled = self.poll(term, mode).await;
+            let polled = self.poll(term, mode, block).await;
             let took = started.elapsed();
             match polled {
                 Ok((polled, taken)) => {
+                    block = self.config.long_poll;
                     if failures > 0 {
                         info!(failures, "the Hub answers again");
                         failures = 0;
@@ -162,15 +168,11 @@ impl Poller {
         }
     }
 
-    async fn poll(&self, term: &LeaderTerm, mode: Mode) -> Result<(Polled, Taken), PollFailure> {
+    async fn poll(&self, term: &LeaderTerm, mode: Mode, block: Duration) -> Result<(Polled, Taken), PollFailure> {
         let mut collector = self.intake.collector(TaskType::Inbox);
         let mut sink = |agent| collector.take(agent);
         let polled = match mode {
-            Mode::Long => {
-                self.hub
-                    .poll(self.config.long_poll, self.config.batch_size, &mut sink)
-                    .await
-            }
+            Mode::Long => self.hub.poll(block, self.config.batch_size, &mut sink).await,
             Mode::Plain | Mode::Whole => self.hub.poll_plain(&mut sink).await,
         }
         .map_err(PollFailure::Hub)?;
