@@ -113,7 +113,8 @@ impl WorkQueue for SqliteStore {
             }
             loop {
                 match timeout_at(deadline, ends.recv()).await {
-                    Err(_) => return Ok(record),
+                    // As it is now, not as it was when the wait began.
+                    Err(_) => return self.item(id).await,
                     Ok(Ok(ended)) if ended != id => {}
                     Ok(Ok(_) | Err(RecvError::Lagged(_))) => break,
                     Ok(Err(RecvError::Closed)) => return Ok(record),
