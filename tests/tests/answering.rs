@@ -1,6 +1,9 @@
 //! Mentions are answered, and direct items are run: the ways in.
 
-use std::fs;
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 use warren_tests::{
@@ -49,6 +52,23 @@ fn a_mention_in_a_comment_and_one_from_before_the_host_are_answered_too() {
         .post(&format!("/api/v1/posts/{post}/comments"), &comment)
         .expect(201);
     hub.wait_for_reply(&post, "echo");
+}
+
+#[test]
+fn a_host_of_a_quiet_hub_is_ready_long_before_a_long_poll_ends() {
+    let hub = HubProcess::start(&["echo"]);
+    let mut host = echo_host(&hub);
+    host.sigterm();
+    host.wait_exit(SOON);
+    // The second start finds the last staleness sweep in the store, and has only the poll to see the Hub by.
+    host.restart();
+    let listening = Instant::now();
+    host.wait_ready();
+    assert!(
+        listening.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        listening.elapsed()
+    );
 }
 
 #[test]
