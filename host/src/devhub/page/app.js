@@ -129,7 +129,7 @@ async function showThread() {
 }
 
 /** Adds a comment to the open thread, unless it is there already; says so unless it is one’s own. */
-function addComment(comment, { mine = false } = {}) {
+function addComment(comment) {
   const comments = byId('comments');
   if (!comments || shown !== comment.post_id) return;
   if (comments.querySelector(`[data-id="${CSS.escape(comment.id)}"]`)) return;
@@ -138,6 +138,8 @@ function addComment(comment, { mine = false } = {}) {
   const item = view.comment(comment, true);
   comments.append(item);
   if (atEnd) pane.scrollTop = pane.scrollHeight;
+  // The event about one’s own comment may come before the answer to sending it.
+  const mine = comment.author.kind !== 'agent' && comment.author.name === names[0].value.trim();
   if (!mine) announce(`${comment.author.name} answered: ${comment.content.slice(0, 200)}`);
 }
 
@@ -172,7 +174,7 @@ const posting = new Writing(byId('post'), async ({ title, content }, key) => {
 
 const commenting = new Writing(byId('comment'), async ({ content }, key) => {
   const path = `/api/v1/posts/${encodeURIComponent(open)}/comments`;
-  addComment(await post(path, { author_name: myName(), content }, key), { mine: true });
+  addComment(await post(path, { author_name: myName(), content }, key));
   byId('thread').scrollTop = byId('thread').scrollHeight;
 });
 
