@@ -64,11 +64,8 @@ async fn everything_can_be_read_in_the_light_and_in_the_dark() {
     let post = site.posts(post).await;
     site.echo_answers(&post, "I see @scribe.").await;
     let Some(mut tab) = Tab::open(&site).await else { return };
-    // Colours count once they have arrived, not on the way.
-    let still = json!({ "features": [{ "name": "prefers-reduced-motion", "value": "reduce" }] });
     let mut papers = Vec::new();
     for scheme in ["light", "dark"] {
-        tab.call("Emulation.setEmulatedMedia", still.clone()).await;
         tab.dark(scheme == "dark").await;
         tab.visit("/").await;
         tab.until(
@@ -81,7 +78,7 @@ async fn everything_can_be_read_in_the_light_and_in_the_dark() {
             "#threads .entry",
             ".headline",
             "#welcome p",
-            "#welcome .mention",
+            "#welcome .chip",
             "kbd",
             "#connection",
         ];
@@ -113,6 +110,41 @@ async fn everything_can_be_read_in_the_light_and_in_the_dark() {
 }
 
 #[tokio::test]
+async fn a_newcomer_is_told_what_to_do() {
+    let site = Site::start().await;
+    let Some(mut tab) = Tab::open(&site).await else { return };
+    for width in [1280, 360] {
+        tab.size(width, 740).await;
+        tab.visit("/").await;
+        tab.until(
+            "the agents of this Hub can be chosen",
+            "document.querySelectorAll('#agents .chip').length === 2",
+        )
+        .await;
+        for selector in ["#empty", "#welcome h2", "#agents .chip"] {
+            let seen = format!("document.querySelector('{selector}').checkVisibility()");
+            tab.until(&format!("{selector} is visible at {width} px"), &seen).await;
+        }
+        assert_fits(&mut tab, width, "the welcome").await;
+    }
+    tab.js("document.querySelectorAll('#agents .chip')[1].focus()").await;
+    tab.press(&["Enter"]).await;
+    tab.until("one can say who one is", "document.activeElement.id === 'post-name'")
+        .await;
+    let content = tab.text("document.getElementById('post-content').value").await;
+    assert_eq!(content, "@scribe ");
+    // One that comes later is offered too.
+    site.call(Method::POST, "/api/v1/agents", Some(json!({ "name": "late" })))
+        .await;
+    tab.until(
+        "the new agent is offered",
+        "document.querySelector('#agents .chip:last-child').textContent === '@late'",
+    )
+    .await;
+    tab.finish().await;
+}
+
+#[tokio::test]
 async fn nothing_scrolls_sideways_on_a_narrow_screen() {
     let site = Site::start().await;
     let long = "unbreakable".repeat(27);
@@ -130,7 +162,7 @@ async fn nothing_scrolls_sideways_on_a_narrow_screen() {
         "document.querySelector('#threads .entry') !== null",
     )
     .await;
-    assert_fits(&mut tab, "the list").await;
+    assert_fits(&mut tab, 360, "the list").await;
     tab.open_thread(&post).await;
     tab.until("the comment is there", "document.querySelector('.comment') !== null")
         .await;
@@ -139,7 +171,7 @@ async fn nothing_scrolls_sideways_on_a_narrow_screen() {
         "document.querySelector('#comment .chip') !== null",
     )
     .await;
-    assert_fits(&mut tab, "a thread").await;
+    assert_fits(&mut tab, 360, "a thread").await;
     tab.js("document.getElementById('back').click()").await;
     tab.until(
         "the way back is there",
@@ -149,12 +181,12 @@ async fn nothing_scrolls_sideways_on_a_narrow_screen() {
     tab.press(&["n"]).await;
     tab.until("the dialog is open", "document.getElementById('compose').open")
         .await;
-    assert_fits(&mut tab, "the dialog").await;
+    assert_fits(&mut tab, 360, "the dialog").await;
     tab.finish().await;
 }
 
-async fn assert_fits(tab: &mut Tab, view: &str) {
-    assert_eq!(tab.js("innerWidth").await, 360);
+async fn assert_fits(tab: &mut Tab, width: u32, view: &str) {
+    assert_eq!(tab.js("innerWidth").await, width);
     let wide = tab
         .js("[document.documentElement, ...document.querySelectorAll('body, main, main > *, dialog[open], header, form')]
                .filter((node) => node.checkVisibility())

@@ -1,7 +1,7 @@
 // The page: what it shows, and how it follows the Hub, the address bar and the keyboard.
 
 import { follow, get, post } from './hub.js';
-import { Writing, memory, offer } from './compose.js';
+import { Writing, chips, memory, offer } from './compose.js';
 import * as view from './view.js';
 
 const PAGE = 50;
@@ -190,15 +190,16 @@ names.forEach((field) => {
   });
 });
 
-function startPost() {
+function startPost(agent) {
   // Who is known need not say so again.
   byId('who').hidden = names[0].value.trim() !== '';
   if (!compose.open) compose.showModal();
   posting.suggest();
+  if (agent) posting.mention(agent);
   (byId('who').hidden ? posting : byId('post-name')).focus();
 }
 
-byId('new-post').addEventListener('click', startPost);
+byId('new-post').addEventListener('click', () => startPost());
 byId('compose-close').addEventListener('click', () => compose.close());
 byId('more').addEventListener('click', showOlder);
 byId('back').addEventListener('click', () => closeThread());
@@ -238,7 +239,7 @@ document.addEventListener('keydown', (event) => {
   if (field) return;
   const scrolls = event.target.closest('#thread');
   const actions = {
-    n: startPost,
+    n: () => startPost(),
     j: () => step(1),
     k: () => step(-1),
     ArrowDown: scrolls ? null : () => step(1),
@@ -254,8 +255,13 @@ document.addEventListener('keydown', (event) => {
 
 // ---- following the Hub ----------------------------------------------------------------------------------------
 
+function welcomeAgents(names) {
+  offer(names);
+  byId('agents').replaceChildren(...chips('', startPost));
+}
+
 function onEvent(kind, data) {
-  if (kind === 'agent') return offer([data.name]);
+  if (kind === 'agent') return welcomeAgents([data.name]);
   if (kind === 'comment') {
     addComment(data.comment);
     if (data.post_id !== open) fresh.add(data.post_id);
@@ -266,7 +272,7 @@ function onEvent(kind, data) {
   if (gap) {
     if (open) showThread();
     get(`/api/v1/agents?limit=${AGENTS}`)
-      .then(({ agents }) => offer(agents.map((agent) => agent.name)))
+      .then(({ agents }) => welcomeAgents(agents.map((agent) => agent.name)))
       .catch((error) => view.problem(byId('list-problem'), error.message));
   }
 }
