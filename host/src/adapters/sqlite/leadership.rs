@@ -1,5 +1,4 @@
-//! The leader's lease. One host owns the file, so there is rarely a rival; but two starts of one process can overlap, and
-//! what is fenced here is what Redis will have to fence.
+//! The leader's lease. One host owns the file, so there is no rival; but what is fenced here is what Redis will have to fence.
 
 use std::time::Duration;
 
@@ -128,6 +127,20 @@ fn acquire(step: &mut Step<'_>, bid: &Bid) -> Result<Acquired, StoreError> {
 
 fn checksum(body: &str) -> String {
     Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl SqliteStore {
+    /// Whoever led before is dead, for this process has the file now: free its lease, so that a host that was killed does
+    /// not wait for itself. For the start only: a lease that was won since is freed as well.
+    pub async fn depose_dead_leader(&self) -> Result<(), StoreError> {
+        self.workers
+            .write(|step| {
+                step.run("UPDATE leadership SET until = 0", [])?;
+                step.signals.vacated = true;
+                Ok(())
+            })
+            .await
+    }
 }
 
 #[async_trait]

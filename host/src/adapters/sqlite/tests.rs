@@ -10,13 +10,13 @@ use super::{OpenError, SqliteConfig, SqliteStore, sweep};
 use crate::{
     domain::{
         breaker::BreakerState,
-        ids::{AgentId, AgentName, ClaimToken, HostName, ItemId},
+        ids::{AgentId, AgentName, ClaimToken, HolderId, HostName, ItemId},
         time::{BootTime, UnixMillis},
         work_item::{ItemState, TaskType, WorkItem},
     },
     ports::{
         clock::Clock,
-        leadership::{Inherited, Leadership},
+        leadership::{Acquired, Bid, Inherited, Leadership},
         store::{StoreError, StorePolicy},
         work_queue::{ClaimRequest, Claimed, Enqueued, ItemFilter, WorkQueue},
     },
@@ -407,4 +407,25 @@ async fn the_breaker_survives_in_the_file() {
         .unwrap()
         .unwrap();
     assert_eq!(agent.breaker.state(agent.now), BreakerState::Open { until });
+}
+
+#[tokio::test]
+async fn a_host_that_was_killed_does_not_wait_for_its_own_lease() {
+    let (folder, store) = fresh();
+    let bid = || Bid {
+        holder: HolderId::fresh(host()),
+        address: "http://127.0.0.1:1".to_owned(),
+        ttl: Duration::from_secs(9),
+    };
+    let Acquired::Won(first) = store.acquire(&bid()).await.unwrap() else {
+        panic!("a new store has no leader");
+    };
+    store.close().await;
+    let store = open(&folder.path().join("store.db")).unwrap();
+    assert!(matches!(store.acquire(&bid()).await.unwrap(), Acquired::Held(Some(_))));
+    store.depose_dead_leader().await.unwrap();
+    let Acquired::Won(next) = store.acquire(&bid()).await.unwrap() else {
+        panic!("the dead leader's lease is free");
+    };
+    assert!(next > first);
 }
