@@ -93,7 +93,7 @@ fn agents(config: &Config, options: &DevOptions) -> anyhow::Result<Vec<String>> 
     let folder = &config.host.agents_dir;
     std::fs::read_dir(folder).with_context(|| {
         format!(
-            "{}: the folder of agents (--agents-dir) can't be read",
+            "the folder of agents {} can't be read (name another with --agents-dir)",
             folder.display()
         )
     })?;

@@ -168,7 +168,7 @@ fn inspect_tells_what_is_not_a_component() {
     };
     assert_ends(&inspect("text.wasm"), 1, &["text.wasm", "not WebAssembly"]);
     assert_ends(&inspect("core.wasm"), 1, &["core.wasm", "component"]);
-    assert_ends(&inspect("nowhere.wasm"), 3, &["nowhere.wasm: there is no such file"]);
+    assert_ends(&inspect("nowhere.wasm"), 3, &["nowhere.wasm can't be read"]);
     assert_ends(&inspect("."), 1, &["plugin.toml"]);
 }
 

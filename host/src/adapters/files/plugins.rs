@@ -124,8 +124,12 @@ pub fn read_plugin(path: &Path) -> Result<(Manifest, Vec<u8>), PluginFileError> 
 /// # Errors
 /// A file that is absent, unreadable or too large.
 pub fn read_component(path: &Path) -> Result<Vec<u8>, PluginFileError> {
-    bounded::bytes(path, MAX_COMPONENT)
-        .map_err(|unreadable| PluginFileError(unreadable.words(path, "a component or a plugin's folder is needed")))
+    bounded::bytes(path, MAX_COMPONENT).map_err(|unreadable| {
+        PluginFileError(match unreadable {
+            bounded::Unreadable::Absent => format!("{} can't be read: there is no such file", path.display()),
+            bounded::Unreadable::Failed(why) => why,
+        })
+    })
 }
 
 fn read_manifest(path: &Path) -> Result<(Manifest, String), PluginFileError> {
