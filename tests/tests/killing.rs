@@ -19,7 +19,7 @@ fn setup(hub: &HubProcess, agent: &Agent) -> HostSetup {
 /// The item ran again, and everything about it happened once.
 #[track_caller]
 fn answered_once(hub: &HubProcess, host: &HostProcess, post: &str, agent: &str) {
-    host.wait_logged("this host was killed while it ran these items");
+    host.wait_logged("items were running when the store was last in use");
     hub.wait_until_read(agent);
     assert_eq!(hub.replies(post, agent), 1, "{:?}", hub.comments(post));
     let again = host.logged("activating");
