@@ -118,8 +118,12 @@ fn killed_again_and_again_under_a_stream_of_mentions() {
     for agent in AGENTS {
         setup = setup.agent(&Agent::echo(agent));
     }
-    hub.faults(json!([{ "path": "/api/v1/posts", "kind": "latency", "ms": 30 },
-                      { "path": "/api/v1/notifications", "kind": "latency", "ms": 15 }]));
+    // Half of the replies take effect without the host learning of it at once: the longest moment to be killed in.
+    hub.faults(json!([
+        { "path": "/api/v1/posts", "kind": "latency", "ms": 30 },
+        { "path": "/api/v1/notifications", "kind": "latency", "ms": 15 },
+        { "path": "*/comments", "method": "POST", "kind": "hang", "after": true, "ms": 150, "rate": 0.5, "seed": 17 },
+    ]));
     let mut host = setup.start_ready();
     let mut dice = Dice(20260117);
     let mut posts = Vec::new();
