@@ -206,6 +206,28 @@ fn failures_of_the_hub_open_no_breaker() {
 }
 
 #[test]
+fn a_deadline_that_falls_into_a_call_to_the_hub_is_the_hub_s_fault() {
+    let hub = HubProcess::start(&["asks"]);
+    let host = host_with(&hub, &["asks"]).start_ready();
+    hub.faults(json!([{ "path": "/api/v1/notifications", "method": "GET", "kind": "hang" }]));
+    let (_, item) = view(&host, "asks", "inbox");
+    assert_eq!(item["reason"], "upstream", "{item}");
+    let agent = host.api().get("/api/v1/agents/asks").expect(200).json();
+    assert_eq!(agent["breaker"]["failures"], 0, "{agent}");
+}
+
+#[test]
+fn a_plugin_that_traps_while_it_is_instantiated_fails_its_agents_only() {
+    let hub = HubProcess::start(&["echo"]);
+    let host = host_with(&hub, &[])
+        .agent(&Agent::echo("stillborn").plugin("start-trap"))
+        .start_ready();
+    let (code, item) = view(&host, "stillborn", "hello");
+    assert_eq!((code, &item["reason"]), (Some(1), &json!("trap")), "{item}");
+    assert_eq!(host.submit("echo", "and you?").expect(0), "done: ok: and you?");
+}
+
+#[test]
 fn spinning_guests_do_not_keep_others_from_answering() {
     let hub = HubProcess::start(&["echo"]);
     let names: Vec<String> = (0..8).map(|n| format!("spinner-{n}")).collect();
