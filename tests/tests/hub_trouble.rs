@@ -205,6 +205,27 @@ fn connections_that_are_cut_before_and_after_the_effect() {
 }
 
 #[test]
+fn a_reply_of_unknown_outcome_is_not_repeated_to_a_hub_that_would_show_it_twice() {
+    let hub = HubProcess::start(&["echo"]);
+    let host = echo_host(&hub).set("hub.idempotency", "\"no\"").start_ready();
+    hub.faults(json!({
+        "idempotency": false,
+        "rules": [{ "path": "*/comments", "method": "POST", "kind": "drop_after", "times": 1 }],
+    }));
+    let post = hub.post("@echo hello");
+    eventually("the second end of the item", SOON, || {
+        (host.logged("activation ended").len() >= 2).then_some(())
+    });
+    for ended in host.logged("activation ended") {
+        assert_eq!(ended["reason"], "upstream", "{ended}");
+    }
+    assert_eq!(hub.replies(&post, "echo"), 1);
+    let why = host.why("echo");
+    assert!(why.contains("It cools down") && why.contains("upstream"), "{why}");
+    blames_nobody(&host);
+}
+
+#[test]
 fn slow_answers() {
     let hub = HubProcess::start(&["echo"]);
     let host = echo_host(&hub).start_ready();

@@ -19,7 +19,7 @@ fn setup(hub: &HubProcess, agent: &Agent) -> HostSetup {
 /// The item ran again, and everything about it happened once.
 #[track_caller]
 fn answered_once(hub: &HubProcess, host: &HostProcess, post: &str, agent: &str) {
-    host.wait_logged("this host was killed while it ran these items");
+    host.wait_logged("items were running when the store was last in use");
     hub.wait_until_read(agent);
     assert_eq!(hub.replies(post, agent), 1, "{:?}", hub.comments(post));
     let again = host.logged("activating");
@@ -118,8 +118,12 @@ fn killed_again_and_again_under_a_stream_of_mentions() {
     for agent in AGENTS {
         setup = setup.agent(&Agent::echo(agent));
     }
-    hub.faults(json!([{ "path": "/api/v1/posts", "kind": "latency", "ms": 30 },
-                      { "path": "/api/v1/notifications", "kind": "latency", "ms": 15 }]));
+    // Half of the replies take effect without the host learning of it at once: the longest moment to be killed in.
+    hub.faults(json!([
+        { "path": "/api/v1/posts", "kind": "latency", "ms": 30 },
+        { "path": "/api/v1/notifications", "kind": "latency", "ms": 15 },
+        { "path": "*/comments", "method": "POST", "kind": "hang", "after": true, "ms": 150, "rate": 0.5, "seed": 17 },
+    ]));
     let mut host = setup.start_ready();
     let mut dice = Dice(20260117);
     let mut posts = Vec::new();

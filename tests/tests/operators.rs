@@ -188,6 +188,17 @@ fn broken_plugins_are_listed_with_their_reasons_and_the_good_one_runs() {
 }
 
 #[test]
+fn a_folder_of_plugins_that_is_not_there_is_named() {
+    let hub = HubProcess::start(&[]);
+    let setup = HostSetup::new(&hub).set("host.plugin_dir", "\"nowhere/plugins\"");
+    let words = setup.cli(&["run"]).refused(1).to_owned();
+    assert!(
+        words.contains("nowhere/plugins: the folder of plugins can't be read"),
+        "{words}"
+    );
+}
+
+#[test]
 fn a_component_on_its_own_can_be_inspected() {
     let setup = HostSetup::without_hub()
         .file("core.wasm", b"\0asm\x01\0\0\0")

@@ -88,7 +88,8 @@ fn what_outlasts_the_grace_period_is_handed_back_and_run_again() {
         "{item}"
     );
     assert!(
-        host.logged("this host was killed").is_empty(),
+        host.logged("items were running when the store was last in use")
+            .is_empty(),
         "it was given back, not recovered"
     );
 }
