@@ -1,8 +1,9 @@
 //! Opening the file: one owner, the right schema, a store that says who it is.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{Read, Seek, Write},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -12,7 +13,10 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use super::rows::unavailable;
-use crate::domain::{ids::HostName, time::UnixMillis};
+use crate::{
+    domain::{ids::HostName, time::UnixMillis},
+    ports::store::StoreError,
+};
 
 /// The schema that this version writes. A minor step is one that the version before can live with.
 const SCHEMA: (u32, u32) = (1, 0);
@@ -232,4 +236,38 @@ fn create(db: &mut Connection, wall: UnixMillis) -> rusqlite::Result<()> {
         transaction.execute("INSERT INTO meta (key, value) VALUES (?1, ?2)", [key, &value])?;
     }
     transaction.commit()
+}
+
+/// Which file was opened, so that its disappearance is noticed: SQLite goes on writing into a file that has no name any
+/// more, and everything would be gone with the process.
+pub(super) struct OpenFile {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl OpenFile {
+    pub fn at(path: &Path) -> Result<OpenFile, OpenError> {
+        let found = fs::metadata(path).map_err(|error| OpenError::Unusable {
+            file: path.to_owned(),
+            reason: error.to_string(),
+        })?;
+        Ok(OpenFile {
+            path: path.to_owned(),
+            device: found.dev(),
+            inode: found.ino(),
+        })
+    }
+
+    /// Whether the path still leads to the file that is open.
+    pub fn check(&self) -> Result<(), StoreError> {
+        match fs::metadata(&self.path) {
+            Ok(found) if (found.dev(), found.ino()) == (self.device, self.inode) => Ok(()),
+            _ => Err(StoreError::Unavailable(format!(
+                "{} was deleted, moved or replaced under the running host, which keeps working on the old file until it \
+                 stops: put the old file back, or stop the host and start it on the new one",
+                self.path.display()
+            ))),
+        }
+    }
 }

@@ -34,9 +34,11 @@ use crate::{
 impl WorkQueue for SqliteStore {
     async fn health(&self) -> Result<StoreHealth, StoreError> {
         let (incarnation, description) = (self.incarnation.clone(), self.description.clone());
+        let file = self.file.clone();
         // Asked of the writer: a store that can't write is not healthy.
         self.workers
             .write(move |step| {
+                file.check()?;
                 Ok(StoreHealth {
                     incarnation,
                     description,
