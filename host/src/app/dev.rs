@@ -3,7 +3,8 @@
 use std::{
     fmt::Write,
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::PathBuf,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -15,6 +16,7 @@ use tracing::info;
 use super::{
     config::{Config, hub::Idempotency},
     host::Host,
+    parts::make_data_dir,
     plain_http,
     signals::Signals,
 };
@@ -42,6 +44,8 @@ pub struct DevOptions {
 /// Run until a signal, or with `once` until the reply is there; then what there is to print.
 pub async fn dev(mut config: Config, options: &DevOptions) -> anyhow::Result<Option<String>> {
     let mut signals = Signals::install()?;
+    // The Hub's posts stand beside the host's data, and the Hub starts first.
+    make_data_dir(&config)?;
     let mut hub = start_hub(&config, options).await?;
     config.hub.url = Some(hub.url());
     // It is our own Hub: it honours keys, which otherwise only an answer to a write could tell.
@@ -72,11 +76,7 @@ pub async fn dev(mut config: Config, options: &DevOptions) -> anyhow::Result<Opt
 }
 
 async fn start_hub(config: &Config, options: &DevOptions) -> anyhow::Result<RunningHub> {
-    let agents = agents_to_register(config, &options.mention)?;
-    if let Some(folder) = options.hub_data.as_deref().and_then(Path::parent) {
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("can't make the data folder {} (host.data_dir)", folder.display()))?;
-    }
+    let agents = agents(config, options)?;
     let hub = DevHubConfig {
         data: options.hub_data.clone().map_or(Data::Memory, Data::File),
         agents: agents.into_iter().map(|name| (name.clone(), name)).collect(),
@@ -92,32 +92,37 @@ async fn start_hub(config: &Config, options: &DevOptions) -> anyhow::Result<Runn
     })
 }
 
-/// The names of the folders of definitions, also of broken ones: their agents are mentioned while they are repaired. A folder
-/// whose name can't be an agent's is left to the host to complain about.
-fn agents_to_register(config: &Config, mention: &str) -> anyhow::Result<Vec<String>> {
+/// The agents that the Hub is to know: those whose folder has a name that it takes, whatever is in it. The host says what
+/// is wrong with the others.
+fn agents(config: &Config, options: &DevOptions) -> anyhow::Result<Vec<String>> {
     let folder = &config.host.agents_dir;
-    if let Err(error) = std::fs::read_dir(folder) {
-        bail!(
-            "the folder of agents {} can't be read: {error}; name another with --agents-dir",
+    std::fs::read_dir(folder).with_context(|| {
+        format!(
+            "the folder of agents {} can't be read (name another with --agents-dir)",
             folder.display()
-        );
+        )
+    })?;
+    let mut all = AgentFiles::new(folder.clone(), Arc::new(BootClock)).all();
+    all.retain(|(name, _)| AgentName::new(name.as_str()).is_ok());
+    let mentioned = all.iter().find(|(name, _)| *name == options.mention);
+    if let (Some((_, Err(error))), Some(_)) = (mentioned, options.once) {
+        bail!("@{} would not answer: {error}", options.mention);
     }
-    let definitions = AgentFiles::new(folder.clone(), std::sync::Arc::new(BootClock));
-    let names = definitions.all().into_iter().map(|(name, _)| name);
-    let names: Vec<String> = names.filter(|name| AgentName::new(name.as_str()).is_ok()).collect();
-    if !names.iter().any(|name| name == mention) {
-        bail!(
-            "there is no agent {mention:?} to mention: {} has {}; name another with --mention, or another folder with \
-             --agents-dir",
-            folder.display(),
-            if names.is_empty() {
-                "none".to_owned()
-            } else {
-                names.join(", ")
-            },
-        );
+    let found = mentioned.is_some();
+    let names: Vec<String> = all.into_iter().map(|(name, _)| name).collect();
+    if found {
+        return Ok(names);
     }
-    Ok(names)
+    let has = if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    };
+    bail!(
+        "there is no agent {:?} to mention: {} has {has}; name another with --mention, or another folder with --agents-dir",
+        options.mention,
+        folder.display(),
+    );
 }
 
 fn announce(hub: &RunningHub, host: &Host) {

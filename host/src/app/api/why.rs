@@ -139,12 +139,14 @@ fn rest(record: &AgentRecord, definition: Option<&AgentDefinition>) -> Vec<Strin
 }
 
 fn ordinal(n: u32) -> String {
-    match n {
-        0 | 1 => "1st".to_owned(),
-        2 => "2nd".to_owned(),
-        3 => "3rd".to_owned(),
-        n => format!("{n}th"),
-    }
+    let ending = match (n % 10, n % 100) {
+        (_, 11..=13) => "th",
+        (1, _) => "st",
+        (2, _) => "nd",
+        (3, _) => "rd",
+        _ => "th",
+    };
+    format!("{n}{ending}")
 }
 
 fn daily_limits(record: &AgentRecord, definition: &AgentDefinition) -> Vec<String> {
