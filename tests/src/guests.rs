@@ -21,7 +21,7 @@ const PACKAGES: [&str; 7] = [
     "guest-undeclared",
 ];
 
-/// The bytes of a package's component. Builds all of [`PACKAGES`] at the first call; panics with cargo's words if that
+/// The bytes of a package's component. Builds every guest at the first call; panics with cargo's words if that
 /// fails.
 pub fn component(package: &str) -> Vec<u8> {
     let path = path(package);

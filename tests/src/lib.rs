@@ -4,6 +4,7 @@
 //! folder, on ports that the system picks; tests see what an operator sees. Nothing here knows about the host's code. Tests
 //! wait for conditions with [`eventually`] and never for durations, so that a slow machine makes them slow, not wrong.
 
+mod agent;
 pub mod binary;
 pub mod guests;
 pub mod host;
