@@ -140,6 +140,7 @@ impl Parts {
             max_limits: config.limits.maxima(),
             ended,
             avoiding: Mutex::new(HashMap::new()),
+            store_timeout: config.leader.store_timeout,
         }
     }
 
