@@ -73,7 +73,7 @@ fn down_at_start_and_up_later() {
     let post = hub.post("@echo welcome back");
     hub.wait_for_reply(&post, "echo");
     assert_eq!(host.logged("polling the Hub failed").len(), 1, "an outage is one line");
-    assert_eq!(host.logged("the Hub answers again").len(), 1);
+    assert_eq!(host.logged("polling the Hub works again").len(), 1);
 }
 
 #[test]

@@ -259,6 +259,7 @@ impl Parts {
             queue: Arc::clone(&self.store.queue),
             telemetry: Arc::clone(&self.telemetry),
             every: config.queue.sweep_every,
+            call_timeout: config.leader.store_timeout,
         };
         stage.spawn("reclaim", |stop| reclaim.run(stop));
         stage

@@ -141,6 +141,7 @@ impl Parts {
             max_limits: config.limits.maxima(),
             ended,
             avoiding: Mutex::new(HashMap::new()),
+            store_timeout: config.leader.store_timeout,
         }
     }
 
