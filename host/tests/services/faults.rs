@@ -189,7 +189,8 @@ impl Leadership for Faulty {
         hand_on!(self, leadership.leader())
     }
     async fn wait_for_vacancy(&self, at_most: Duration) {
-        if let Some(Fault::Hang) = self.faults.lock().unwrap().get("wait_for_vacancy") {
+        let hangs = matches!(self.faults.lock().unwrap().get("wait_for_vacancy"), Some(Fault::Hang));
+        if hangs {
             return pending().await;
         }
         self.store.leadership.wait_for_vacancy(at_most).await;

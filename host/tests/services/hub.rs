@@ -67,7 +67,12 @@ impl ScriptedHub {
     }
 
     pub fn count(&self, call: &str) -> usize {
-        self.calls.lock().unwrap().iter().filter(|(name, _)| *name == call).count()
+        self.calls
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|(name, _)| *name == call)
+            .count()
     }
 
     /// The calls in order, without their times.
@@ -165,7 +170,11 @@ impl Hub for ScriptedHub {
     async fn notifications(&self, _: &AgentId) -> Result<Vec<Notification>, HubError> {
         self.called("notifications").await?;
         let read: HashSet<String> = self.read.lock().unwrap().iter().cloned().collect();
-        Ok(["n1", "n2"].into_iter().filter(|id| !read.contains(*id)).map(notification).collect())
+        Ok(["n1", "n2"]
+            .into_iter()
+            .filter(|id| !read.contains(*id))
+            .map(notification)
+            .collect())
     }
     async fn mark_read(&self, notifications: &[String]) -> Result<(), HubError> {
         self.called("mark_read").await?;
@@ -218,7 +227,8 @@ impl Hub for ScriptedHub {
         let refused = self.called("budget").await?;
         Ok(BudgetHealth {
             healthy: !refused,
-            ..BudgetHealth::default()
+            daily_limit: None,
+            daily_used: None,
         })
     }
     async fn report_consumption(&self, _: &AgentId, _: &Consumption, _: &str, _: bool) -> Result<(), HubError> {
