@@ -125,6 +125,7 @@ impl Wired {
             default_limits: config.limits.limits(),
             max_limits: config.limits.maxima(),
             ended: Arc::new(Notify::new()),
+            store_timeout: config.leader.store_timeout,
             avoiding: Mutex::new(HashMap::new()),
         };
         let lease = config.queue.item_lease();
