@@ -103,9 +103,12 @@ impl Prepared for Scripted {
     }
 }
 
+/// A plugin's version and byte, or what is wrong with it.
+type Found = Result<(String, u8), String>;
+
 /// What lies in the plugin folder: place → plugin and bytes, or what is wrong with its manifest.
 #[derive(Default)]
-pub struct Folder(Mutex<BTreeMap<String, Result<(String, u8), String>>>);
+pub struct Folder(Mutex<BTreeMap<String, Found>>);
 
 impl Folder {
     /// A component that starts with this byte; 0 stands for one that can't be compiled.
