@@ -9,7 +9,7 @@ use tracing::{debug, error, info, warn};
 use super::Runner;
 use crate::{
     domain::{
-        ending::{Ending, Reason},
+        ending::{Ending, Reason, brief},
         work_item::WorkItem,
     },
     ports::{
@@ -76,7 +76,7 @@ impl Runner {
                         Completed::Retry { attempt, .. } => format!("retried as attempt {attempt}"),
                         Completed::Dead => "dead letter".to_owned(),
                     };
-                    info!(agent = %item.agent_name, item = %item.id, reason = %ending.reason, detail = ending.detail, ?took,
+                    info!(agent = %item.agent_name, item = %item.id, reason = %ending.reason, detail = brief(&ending.detail), ?took,
                           next, "activation ended");
                     return;
                 }
