@@ -73,7 +73,7 @@ async fn nothing_stale_is_listed() {
     folder.remove("one");
     plugins.load_all().await.unwrap();
     assert_eq!(names(&plugins), ["other"]);
-    assert!(plugins.current(&echo()).unwrap_err().contains("plugin list"));
+    assert!(plugins.current(&echo()).err().unwrap().contains("plugin list"));
 }
 
 /// Two places with one plugin: the first is it, the second is reported instead of silently replacing it.
