@@ -60,6 +60,8 @@ pub const ITEM: LeaseTerms = LeaseTerms {
     margin: Duration::from_secs(5),
 };
 pub const STORE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Items of one priority.
+pub const FULL: usize = 500;
 pub const GRACE: Duration = Duration::from_secs(20);
 
 pub fn seconds(n: u64) -> Duration {
@@ -115,6 +117,7 @@ impl Definitions for Defined {
 }
 
 pub struct Rig {
+    /// For the test itself: without faults, and waiting for it lets no time pass.
     pub store: Store,
     pub faulty: Arc<Faulty>,
     pub clock: Arc<TestClock>,
@@ -134,6 +137,7 @@ impl Rig {
         let (folder, clock) = (TempDir::new().unwrap(), Arc::new(TestClock::start()));
         let mut policy = StorePolicy::default();
         policy.breaker.jitter = 0.0;
+        policy.max_queue = FULL as u64;
         let sqlite = SqliteStore::open(SqliteConfig {
             path: folder.path().join("store.db"),
             owner: host("h1"),
@@ -142,8 +146,15 @@ impl Rig {
             wall: UnixMillis(1_750_000_000_000),
         })
         .unwrap();
-        let store = sqlite.store();
-        let faulty = Arc::new(Faulty::new(store.clone()));
+        let real = sqlite.store();
+        let (faulty, calm) = (Arc::new(Faulty::new(real.clone())), Arc::new(Faulty::new(real.clone())));
+        let store = Store {
+            queue: calm.clone(),
+            leadership: calm.clone(),
+            effects: calm.clone(),
+            events: calm,
+            ..real
+        };
         let (guests, files) = (Arc::new(ScriptedSandbox::default()), Arc::new(Folder::default()));
         files.put("plugins/scripted", "scripted", 1);
         let plugins = Arc::new(Plugins::new(guests.clone(), store.plugins.clone(), files));

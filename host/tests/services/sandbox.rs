@@ -103,12 +103,12 @@ impl Prepared for Scripted {
     }
 }
 
-/// A plugin's version and byte, or what is wrong with it.
-type Found = Result<(String, u8), String>;
+/// A plugin's name and its component's byte, or what is wrong with its manifest.
+type Content = Result<(String, u8), String>;
 
-/// What lies in the plugin folder: place → plugin and bytes, or what is wrong with its manifest.
+/// What lies in the plugin folder, by place.
 #[derive(Default)]
-pub struct Folder(Mutex<BTreeMap<String, Found>>);
+pub struct Folder(Mutex<BTreeMap<String, Content>>);
 
 impl Folder {
     /// A component that starts with this byte; 0 stands for one that can't be compiled.
