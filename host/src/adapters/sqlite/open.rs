@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, config::DbConfig};
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -158,8 +158,7 @@ pub(super) fn open(file: &Path, wall: UnixMillis) -> Result<Opened, OpenError> {
         .map_err(sorted)?;
     let reader = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .map_err(sorted)?;
-    reader.busy_timeout(BUSY_TIMEOUT).map_err(sorted)?;
-    reader.set_prepared_statement_cache_capacity(STATEMENTS);
+    set_up(&reader).map_err(sorted)?;
     Ok(Opened {
         writer,
         reader,
@@ -169,9 +168,18 @@ pub(super) fn open(file: &Path, wall: UnixMillis) -> Result<Opened, OpenError> {
     })
 }
 
-fn configure(db: &Connection) -> rusqlite::Result<()> {
+/// What both connections are given.
+fn set_up(db: &Connection) -> rusqlite::Result<()> {
     db.busy_timeout(BUSY_TIMEOUT)?;
     db.set_prepared_statement_cache_capacity(STATEMENTS);
+    // One plan per statement. Otherwise SQLite compiles a statement anew whenever a bound value changes that might suggest
+    // another plan, which is at every enqueue, renewal and effect; no plan here is to depend on a value.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
+}
+
+fn configure(db: &Connection) -> rusqlite::Result<()> {
+    set_up(db)?;
     db.pragma_update(None, "journal_mode", "WAL")?;
     // Every commit is on the disk before it is answered.
     db.pragma_update(None, "synchronous", "FULL")?;
