@@ -245,8 +245,14 @@ fn spinning_guests_do_not_keep_others_from_answering() {
     let post = hub.post("@echo is there room?");
     hub.wait_for_reply(&post, "echo");
     hub.wait_until_read("echo");
-    let running = host.metric("botburrow_activations_in_progress");
-    assert_eq!(running, Some(8.0), "the spinners were over before the answer came");
+    // The Hub has the answer a moment before the activation has ended.
+    let running = eventually("the end of the answer's activation", SOON, || {
+        host.metric("botburrow_activations_in_progress").filter(|n| *n < 9.0)
+    });
+    assert!(
+        running > 7.0,
+        "{running}: the spinners were over before the answer came"
+    );
     assert_eq!(host.cli(&["status"]).code, Some(0));
     // Nor do they hold up a stop longer than the grace period.
     host.signal(rustix::process::Signal::TERM);
