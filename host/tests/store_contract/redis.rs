@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use redis::{Client, FromRedisValue};
 use tempfile::TempDir;
 use warren::{
     adapters::redis::{ConnectError, RedisConfig, RedisStore, StoreClock},
@@ -29,7 +30,16 @@ impl Server {
     pub fn start(folder: &Path, more: &[&str]) -> Server {
         let log = File::create(folder.join("redis.log")).unwrap();
         let child = Command::new("redis-server")
-            .args(["--port", "0", "--unixsocket", "redis.sock", "--save", "", "--appendonly", "yes"])
+            .args([
+                "--port",
+                "0",
+                "--unixsocket",
+                "redis.sock",
+                "--save",
+                "",
+                "--appendonly",
+                "yes",
+            ])
             .args(more)
             .current_dir(folder)
             .stdin(Stdio::null())
@@ -51,10 +61,13 @@ pub fn url(folder: &Path) -> String {
     format!("redis+unix://{}", folder.join("redis.sock").display())
 }
 
+/// In front of every key of these tests.
+pub const PREFIX: &str = "{test}:";
+
 pub fn config(folder: &Path, policy: &StorePolicy, clock: StoreClock) -> RedisConfig {
     RedisConfig {
         url: url(folder).into(),
-        key_prefix: "{test}:".to_owned(),
+        key_prefix: PREFIX.to_owned(),
         policy: policy.clone(),
         call_timeout: Duration::from_secs(5),
         clock,
@@ -84,6 +97,31 @@ pub struct RedisHarness {
     policy: StorePolicy,
 }
 
+impl RedisHarness {
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The store's time.
+    pub fn now(&self) -> i64 {
+        self.time.load(Ordering::SeqCst)
+    }
+
+    /// The server dies, and comes back with what it had written; the store is the same.
+    pub async fn restart(&mut self, between: impl AsyncFnOnce()) {
+        drop(self.server.take());
+        between().await;
+        self.server = Some(Server::start(self.folder.path(), &[]));
+    }
+
+    /// A command, as an operator or another system sends it.
+    pub async fn redis<T: FromRedisValue>(&self, command: &[&str]) -> T {
+        let client = Client::open(url(self.folder.path())).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let mut built = redis::cmd(command[0]);
+        built.arg(&command[1..]).query_async(&mut connection).await.unwrap()
+    }
+}
 
 fn by_hand(time: &Arc<AtomicI64>) -> StoreClock {
     let time = time.clone();

@@ -27,7 +27,10 @@ impl AgentState for RedisStore {
         let too_large = value.len() as u64 > quota.value;
         let call = self
             .calls
-            .script_on(&self.calls.scripts.state_set, Some(self.calls.keys.state_of(&scope.agent)))
+            .script_on(
+                &self.calls.scripts.state_set,
+                Some(self.calls.keys.state_of(&scope.agent)),
+            )
             .arg(scope.item.to_string())
             .arg(scope.token.to_string())
             .arg(scope.agent.as_str())
@@ -68,7 +71,9 @@ impl AgentState for RedisStore {
 
     async fn keys(&self, scope: &StateScope, after: Option<&str>, limit: u32) -> Result<Vec<String>, StoreError> {
         // All of an agent's keys are few, by its quota.
-        let command = redis::cmd("HKEYS").arg(self.calls.keys.state_of(&scope.agent)).to_owned();
+        let command = redis::cmd("HKEYS")
+            .arg(self.calls.keys.state_of(&scope.agent))
+            .to_owned();
         let mut keys: Vec<String> = self.calls.command(&command).await?;
         keys.retain(|key| after.is_none_or(|after| key.as_str() > after));
         keys.sort_unstable();

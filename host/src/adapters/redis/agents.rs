@@ -69,7 +69,12 @@ fn record(value: Value, now: UnixMillis) -> Result<AgentRecord, StoreError> {
 
 impl RedisStore {
     async fn records(&self, which: &str, what: &str, limit: u32) -> Result<Vec<AgentRecord>, StoreError> {
-        let call = self.calls.script(&self.calls.scripts.agents).arg(which).arg(what).arg(limit);
+        let call = self
+            .calls
+            .script(&self.calls.scripts.agents)
+            .arg(which)
+            .arg(what)
+            .arg(limit);
         let mut reply = Reply::new(call.run().await?)?;
         let now = UnixMillis(reply.number()?);
         let mut records = Vec::with_capacity(reply.len());
@@ -89,7 +94,11 @@ impl AgentRecords for RedisStore {
     async fn agents(&self, after: Option<&AgentId>, limit: u32) -> Result<Vec<AgentRecord>, StoreError> {
         let mut found: Vec<AgentRecord> = Vec::new();
         while found.len() < limit as usize {
-            let from = found.last().map(|record| &record.id).or(after).map_or(String::new(), ToString::to_string);
+            let from = found
+                .last()
+                .map(|record| &record.id)
+                .or(after)
+                .map_or(String::new(), ToString::to_string);
             let wanted = (limit - found.len() as u32).min(AT_ONCE);
             let page = self.records("page", &from, wanted).await?;
             let last = page.len() < wanted as usize;

@@ -114,7 +114,12 @@ impl Call<'_> {
     /// Call it. A script that Redis has forgotten is loaded again.
     pub async fn run(self) -> Result<Value, StoreError> {
         let mut connection = self.calls.connection.clone();
-        match timeout(self.calls.timeout, self.invocation.invoke_async::<Value>(&mut connection)).await {
+        match timeout(
+            self.calls.timeout,
+            self.invocation.invoke_async::<Value>(&mut connection),
+        )
+        .await
+        {
             Err(_) => Err(self.calls.too_slow()),
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) if error.code() == Some("WRONGTYPE") => {
@@ -137,9 +142,13 @@ pub(super) fn sorted(error: &RedisError, term: Term) -> StoreError {
         Some("NOAUTH" | "WRONGPASS") => "; check the user and the password of the store's address",
         Some("MISCONF") => "; Redis can't write its data to the disk: see its log",
         _ => match error.kind() {
-            ErrorKind::Server(ServerErrorKind::ReadOnly) => "; this is a read-only replica: use the address of the primary",
+            ErrorKind::Server(ServerErrorKind::ReadOnly) => {
+                "; this is a read-only replica: use the address of the primary"
+            }
             ErrorKind::Server(ServerErrorKind::BusyLoading) => "; Redis is reading its data from the disk, wait for it",
-            ErrorKind::Server(ServerErrorKind::NoPerm) => "; give this user the commands, keys and channels that Warren uses",
+            ErrorKind::Server(ServerErrorKind::NoPerm) => {
+                "; give this user the commands, keys and channels that Warren uses"
+            }
             ErrorKind::AuthenticationFailed => "; check the user and the password of the store's address",
             _ => "",
         },

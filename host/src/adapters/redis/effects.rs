@@ -2,7 +2,10 @@
 
 use async_trait::async_trait;
 
-use super::{RedisStore, reply::{Reply, number}};
+use super::{
+    RedisStore,
+    reply::{Reply, number},
+};
 use crate::{
     domain::effect::{EffectKey, EffectKind},
     ports::{
@@ -63,7 +66,10 @@ impl Effects for RedisStore {
 
     async fn note_keys(&self, address: &str, honoured: bool) -> Result<(), StoreError> {
         let mut command = redis::cmd("HSET");
-        command.arg(self.calls.keys.of("data")).arg(format!("u{address}")).arg(u8::from(honoured));
+        command
+            .arg(self.calls.keys.of("data"))
+            .arg(format!("u{address}"))
+            .arg(u8::from(honoured));
         self.calls.command(&command).await
     }
 

@@ -39,9 +39,16 @@ fn event((id, mut fields): Entry) -> Option<Event> {
 
 impl RedisStore {
     async fn events_after(&self, seq: u64, limit: u32) -> Result<Vec<Event>, StoreError> {
-        let Some(first) = seq.checked_add(1) else { return Ok(Vec::new()) };
+        let Some(first) = seq.checked_add(1) else {
+            return Ok(Vec::new());
+        };
         let mut command = redis::cmd("XRANGE");
-        command.arg(self.calls.keys.of("events")).arg(first).arg("+").arg("COUNT").arg(limit);
+        command
+            .arg(self.calls.keys.of("events"))
+            .arg(first)
+            .arg("+")
+            .arg("COUNT")
+            .arg(limit);
         let entries: Vec<Entry> = self.calls.command(&command).await?;
         // An entry that somebody else has added is none of ours.
         Ok(entries.into_iter().filter_map(event).collect())

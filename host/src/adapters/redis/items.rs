@@ -77,7 +77,8 @@ pub(super) fn to_json(item: &WorkItem) -> Result<String, StoreError> {
         payload: item.payload.as_deref().filter(|_| item.task_type == TaskType::Direct),
         trace_context: item.trace_context.as_deref(),
     };
-    serde_json::to_string(&written).map_err(|error| StoreError::Corrupt(format!("item {} is no JSON: {error}", item.id)))
+    serde_json::to_string(&written)
+        .map_err(|error| StoreError::Corrupt(format!("item {} is no JSON: {error}", item.id)))
 }
 
 /// What the scripts keep beside an item's JSON.
@@ -107,7 +108,10 @@ pub(super) fn from_json(json: &str, beside: &Beside) -> Result<WorkItem, String>
 }
 
 fn priority(rank: i64) -> Result<Priority, String> {
-    let found = Priority::ALL.iter().copied().find(|p| i64::from(self::rank(*p)) == rank);
+    let found = Priority::ALL
+        .iter()
+        .copied()
+        .find(|p| i64::from(self::rank(*p)) == rank);
     found.ok_or_else(|| format!("{rank} is not a priority: 0, 1, 2 are"))
 }
 

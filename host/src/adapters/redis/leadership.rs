@@ -79,7 +79,11 @@ impl Leadership for RedisStore {
     }
 
     async fn release(&self, fence: &Fence) -> Result<(), StoreError> {
-        self.calls.script(&self.calls.scripts.leader_release).fenced(fence).run().await?;
+        self.calls
+            .script(&self.calls.scripts.leader_release)
+            .fenced(fence)
+            .run()
+            .await?;
         Ok(())
     }
 
@@ -120,10 +124,7 @@ impl Leadership for RedisStore {
         let (found, expected) = (checksum(&body), expected.unwrap_or_default());
         let term = term.and_then(|term| term.parse().ok()).unwrap_or(0);
         Ok(if found == expected {
-            Inherited::State {
-                term: Term(term),
-                body,
-            }
+            Inherited::State { term: Term(term), body }
         } else {
             Inherited::Damaged {
                 detail: format!("its SHA-256 is {found}, but {expected} was kept with it (term {term})"),

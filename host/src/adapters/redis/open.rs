@@ -126,7 +126,9 @@ pub(super) async fn open(config: &RedisConfig) -> Result<Opened, ConnectError> {
 
 fn client(config: &RedisConfig) -> Result<Client, ConnectError> {
     let invalid = |error: redis::RedisError| ConnectError::Address {
-        reason: error.detail().map_or_else(|| error.category().to_owned(), str::to_owned),
+        reason: error
+            .detail()
+            .map_or_else(|| error.category().to_owned(), str::to_owned),
     };
     let info = config.url.expose().into_connection_info().map_err(invalid)?;
     // Small packets that wait for each other would cost every call tens of milliseconds.

@@ -88,7 +88,11 @@ impl RedisStore {
             }
         }
         if !unreadable.is_empty() {
-            self.calls.script(&self.calls.scripts.bury).args(unreadable).run().await?;
+            self.calls
+                .script(&self.calls.scripts.bury)
+                .args(unreadable)
+                .run()
+                .await?;
             claims.more = true;
         }
         Ok(claims)
@@ -104,7 +108,12 @@ impl RedisStore {
     async fn each_part(&self, script: &super::scripts::Prepared, items: &[ItemId]) -> Result<u64, StoreError> {
         let mut done = 0;
         for part in items.chunks(AT_ONCE) {
-            let answer = self.calls.script(script).args(part.iter().map(ToString::to_string)).run().await?;
+            let answer = self
+                .calls
+                .script(script)
+                .args(part.iter().map(ToString::to_string))
+                .run()
+                .await?;
             done += u64::try_from(number(answer)?).unwrap_or(0);
         }
         Ok(done)
@@ -237,7 +246,11 @@ impl WorkQueue for RedisStore {
             GiveBack::PluginUnavailable { retry_after } => millis(retry_after).to_string(),
         };
         let call = self.calls.script(&self.calls.scripts.give_back);
-        call.arg(item.to_string()).arg(token.to_string()).arg(delay).run().await?;
+        call.arg(item.to_string())
+            .arg(token.to_string())
+            .arg(delay)
+            .run()
+            .await?;
         Ok(())
     }
 
@@ -300,7 +313,12 @@ impl WorkQueue for RedisStore {
     }
 
     async fn item(&self, id: ItemId) -> Result<Option<ItemRecord>, StoreError> {
-        let answer = self.calls.script(&self.calls.scripts.item).arg(id.to_string()).run().await?;
+        let answer = self
+            .calls
+            .script(&self.calls.scripts.item)
+            .arg(id.to_string())
+            .run()
+            .await?;
         match answer {
             Value::Array(fields) if fields.is_empty() => Ok(None),
             fields => record(fields).map(Some),

@@ -20,7 +20,8 @@ impl Reply {
     }
 
     pub fn value(&mut self) -> Result<Value, StoreError> {
-        self.next().ok_or_else(|| StoreError::Corrupt("an answer of Redis is too short".to_owned()))
+        self.next()
+            .ok_or_else(|| StoreError::Corrupt("an answer of Redis is too short".to_owned()))
     }
 
     pub fn text(&mut self) -> Result<String, StoreError> {

@@ -168,19 +168,44 @@ mod tests {
 
     #[test]
     fn scripts_declare_every_key_that_they_or_their_parts_touch() {
-        let known: Vec<String> = ["data", "index", "leader", "lease", "effects", "effect_ages", "events", "wake", "active"]
-            .iter()
-            .chain(&["failures", "backoff", "queue_high", "queue_normal", "queue_low", "kept", "meta"])
-            .map(|word| word.to_uppercase())
-            .collect();
+        let known: Vec<String> = [
+            "data",
+            "index",
+            "leader",
+            "lease",
+            "effects",
+            "effect_ages",
+            "events",
+            "wake",
+            "active",
+        ]
+        .iter()
+        .chain(&[
+            "failures",
+            "backoff",
+            "queue_high",
+            "queue_normal",
+            "queue_low",
+            "kept",
+            "meta",
+        ])
+        .map(|word| word.to_uppercase())
+        .collect();
         for (name, source) in SOURCES {
             let declared: Vec<String> = header(source, "KEYS").map(str::to_uppercase).collect();
             let parts = header(source, "Uses").filter_map(|part| PARTS.iter().find(|(known, _)| *known == part));
             let code: String = parts.map(|(_, text)| *text).chain([*source]).collect();
-            let code: String = code.lines().filter(|line| !line.trim_start().starts_with("--")).collect::<Vec<_>>().join("\n");
+            let code: String = code
+                .lines()
+                .filter(|line| !line.trim_start().starts_with("--"))
+                .collect::<Vec<_>>()
+                .join("\n");
             for word in code.split(|c: char| !c.is_ascii_alphanumeric() && c != '_') {
                 if known.iter().any(|key| key == word) {
-                    assert!(declared.iter().any(|key| key == word), "{name} uses {word}, which is not among its KEYS");
+                    assert!(
+                        declared.iter().any(|key| key == word),
+                        "{name} uses {word}, which is not among its KEYS"
+                    );
                 }
             }
         }

@@ -208,7 +208,11 @@ impl Listener {
         } else if channel == self.events {
             Signal::Event
         } else {
-            match message.get_payload::<String>().ok().and_then(|id| ItemId::parse(&id).ok()) {
+            match message
+                .get_payload::<String>()
+                .ok()
+                .and_then(|id| ItemId::parse(&id).ok())
+            {
                 Some(item) => Signal::Ended(item),
                 None => return,
             }

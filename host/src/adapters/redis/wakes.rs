@@ -86,7 +86,10 @@ impl Waker {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.call_timeout))
             .set_response_timeout(Some(BLOCK + self.call_timeout));
-        let mut connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+        let mut connection = self
+            .client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await?;
         let mut waiting = self.wakes.waiting.subscribe();
         loop {
             if waiting.wait_for(|waiting| *waiting > 0).await.is_err() {
@@ -114,6 +117,10 @@ impl Waker {
             self.wakes.work.notify_one();
             return Ok(());
         }
-        redis::cmd("RPUSH").arg(&self.list).arg("1").query_async(connection).await
+        redis::cmd("RPUSH")
+            .arg(&self.list)
+            .arg("1")
+            .query_async(connection)
+            .await
     }
 }
