@@ -15,6 +15,8 @@ use self::{bare::Bare, sandboxed::Warren};
 
 #[path = "activation/bare.rs"]
 mod bare;
+#[path = "measuring/no_host.rs"]
+mod no_host;
 #[path = "activation/warren.rs"]
 mod sandboxed;
 

@@ -99,14 +99,14 @@ impl DevHubConfig {
 pub enum Error {
     /// The address can't be listened on.
     #[error(
-        "the development Hub cannot listen on {address}: {source}; stop the program that uses that port, or choose \
+        "the development Hub cannot listen on {address}: {reason}; stop the program that uses that port, or choose \
          another address (port 0 picks a free port)"
     )]
     Bind {
         /// The configured address.
         address: SocketAddr,
         /// What the operating system said.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// The data can't be opened.
     #[error("the development Hub cannot use its data file {path}: {reason}")]
@@ -160,9 +160,9 @@ impl DevHub {
     /// # Errors
     /// [`Error::Bind`], [`Error::Data`] and [`Error::Agent`]; nothing runs on after an error.
     pub async fn start(config: DevHubConfig) -> Result<RunningHub, Error> {
-        let bind = |source| Error::Bind {
+        let bind = |reason| Error::Bind {
             address: config.listen,
-            source,
+            reason,
         };
         let listener = TcpListener::bind(config.listen).await.map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;

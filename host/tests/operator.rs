@@ -10,6 +10,8 @@
 
 #[path = "operator/commands.rs"]
 mod commands;
+#[path = "operator/connections.rs"]
+mod connections;
 #[path = "operator/requests.rs"]
 mod requests;
 

@@ -21,7 +21,7 @@ const PACKAGES: [&str; 7] = [
     "guest-undeclared",
 ];
 
-/// The bytes of a package's component. Builds all of [`PACKAGES`] at the first call; panics with cargo's words if that
+/// The bytes of a package's component. Builds every guest at the first call; panics with cargo's words if that
 /// fails.
 pub fn component(package: &str) -> Vec<u8> {
     let path = path(package);
@@ -37,11 +37,24 @@ pub fn path(package: &str) -> PathBuf {
         .join(format!("{}.wasm", package.replace('-', "_")))
 }
 
+/// Where a plugin's manifest and sources are: a bundled plugin, or a guest of the tests without its `guest-`.
+pub fn folder(plugin: &str) -> PathBuf {
+    let bundled = workspace().join("plugins").join(plugin);
+    if bundled.exists() {
+        bundled
+    } else {
+        workspace().join("tests/guests").join(plugin)
+    }
+}
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
 fn build() -> PathBuf {
     let target = target_dir();
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let output = Command::new(env!("CARGO"))
-        .current_dir(workspace)
+        .current_dir(workspace())
         .args([
             "build",
             "--quiet",

@@ -2,13 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use tokio::{runtime::Runtime, task::JoinSet};
 use warren::{
     adapters::wasm::{SandboxConfig, WasmSandbox},
     domain::{
-        capability::{Capability, CapabilitySet},
-        hub::{Comment, DiscoverQuery, NewComment, NewPost, Notification, Post, SearchQuery, Thread},
+        capability::CapabilitySet,
         ids::{AgentId, AgentName, ItemId, PluginName},
         limits::Limits,
         plugin::{Manifest, WORLD},
@@ -16,12 +14,12 @@ use warren::{
         work_item::{Priority, TaskType, WorkItem},
     },
     ports::{
-        guest::{GuestHost, LogLevel, Measurement, Refusal},
+        guest::GuestHost,
         sandbox::{Activation, Prepared, Sandbox, Verdict},
     },
 };
 
-use super::{A_ROUND, IN_FLIGHT};
+use super::{A_ROUND, IN_FLIGHT, no_host::NoHost};
 
 /// A sandbox with the component prepared.
 pub struct Warren {
@@ -94,51 +92,4 @@ impl Warren {
         }
         running.join_all().await;
     }
-}
-
-/// What the idle guest asks of its host.
-struct NoHost;
-
-fn unasked<T>() -> Result<T, Refusal> {
-    Err(Refusal::Denied("the idle guest asks for nothing".to_owned()))
-}
-
-#[async_trait]
-impl GuestHost for NoHost {
-    async fn inbox(&self) -> Result<Vec<Notification>, Refusal> {
-        unasked()
-    }
-    async fn post(&self, _: String) -> Result<Post, Refusal> {
-        unasked()
-    }
-    async fn thread(&self, _: String) -> Result<Thread, Refusal> {
-        unasked()
-    }
-    async fn search(&self, _: SearchQuery) -> Result<Vec<Post>, Refusal> {
-        unasked()
-    }
-    async fn discover(&self, _: DiscoverQuery) -> Result<Vec<Post>, Refusal> {
-        unasked()
-    }
-    async fn create_post(&self, _: NewPost, _: Option<String>) -> Result<Post, Refusal> {
-        unasked()
-    }
-    async fn create_comment(&self, _: NewComment, _: Option<String>) -> Result<Comment, Refusal> {
-        unasked()
-    }
-    async fn state_get(&self, _: String) -> Result<Option<Vec<u8>>, Refusal> {
-        unasked()
-    }
-    async fn state_set(&self, _: String, _: Vec<u8>) -> Result<(), Refusal> {
-        unasked()
-    }
-    async fn state_delete(&self, _: String) -> Result<(), Refusal> {
-        unasked()
-    }
-    async fn state_keys(&self, _: Option<String>, _: u32) -> Result<Vec<String>, Refusal> {
-        unasked()
-    }
-    fn log(&self, _: LogLevel, _: &str, _: &str) {}
-    fn measure(&self, _: Measurement) {}
-    fn denied(&self, _: Capability) {}
 }

@@ -13,4 +13,4 @@ mod plugins;
 mod values;
 
 pub use agents::AgentFiles;
-pub use plugins::{Listed, PluginFileError, PluginFolder, read_plugin};
+pub use plugins::{Listed, PluginFileError, PluginFolder, read_component, read_plugin};

@@ -29,7 +29,7 @@ mod worker;
 use std::{path::PathBuf, sync::Arc};
 
 pub use open::OpenError;
-use open::Ownership;
+use open::{OpenFile, Ownership};
 use signals::Wakes;
 use time::StoreTime;
 use worker::{Start, Workers};
@@ -62,6 +62,7 @@ pub struct SqliteStore {
     wakes: Arc<Wakes>,
     incarnation: String,
     description: String,
+    file: Arc<OpenFile>,
 }
 
 impl SqliteStore {
@@ -76,6 +77,7 @@ impl SqliteStore {
         } = config;
         let ownership = Ownership::take(&path, &owner)?;
         let opened = open::open(&path, wall)?;
+        let file = Arc::new(OpenFile::at(&path)?);
         let wakes = Arc::new(Wakes::new(opened.last_event));
         let start = Start {
             writer: opened.writer,
@@ -93,6 +95,7 @@ impl SqliteStore {
             wakes,
             incarnation: opened.incarnation,
             description: format!("SQLite file {}", path.display()),
+            file,
         })
     }
 

@@ -24,6 +24,7 @@ mod events;
 mod items;
 mod probes;
 mod read;
+mod server;
 pub mod token;
 pub mod types;
 mod views;
@@ -31,7 +32,7 @@ mod why;
 
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use axum::{
     Router,
     extract::{DefaultBodyLimit, FromRequestParts, Path, Query, Request, State},
@@ -114,10 +115,7 @@ pub async fn serve(listener: TcpListener, context: Arc<ApiContext>, stop: Cancel
         context,
         stop: stop.clone(),
     });
-    axum::serve(listener, router)
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await
-        .context("serving the API")
+    server::serve(listener, router, stop).await
 }
 
 fn router(api: Api) -> Router {

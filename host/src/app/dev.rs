@@ -4,6 +4,7 @@ use std::{
     fmt::Write,
     net::SocketAddr,
     path::PathBuf,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -15,12 +16,14 @@ use tracing::info;
 use super::{
     config::{Config, hub::Idempotency},
     host::Host,
+    parts::make_data_dir,
     plain_http,
     signals::Signals,
 };
 use crate::{
     adapters::{boot_clock::BootClock, files::AgentFiles},
-    devhub::{Data, DevHub, DevHubConfig, RunningHub},
+    devhub::{self, Data, DevHub, DevHubConfig, RunningHub},
+    domain::ids::AgentName,
     ports::definitions::Definitions,
 };
 
@@ -41,6 +44,8 @@ pub struct DevOptions {
 /// Run until a signal, or with `once` until the reply is there; then what there is to print.
 pub async fn dev(mut config: Config, options: &DevOptions) -> anyhow::Result<Option<String>> {
     let mut signals = Signals::install()?;
+    // The Hub's posts stand beside the host's data, and the Hub starts first.
+    make_data_dir(&config)?;
     let mut hub = start_hub(&config, options).await?;
     config.hub.url = Some(hub.url());
     // It is our own Hub: it honours keys, which otherwise only an answer to a write could tell.
@@ -71,28 +76,53 @@ pub async fn dev(mut config: Config, options: &DevOptions) -> anyhow::Result<Opt
 }
 
 async fn start_hub(config: &Config, options: &DevOptions) -> anyhow::Result<RunningHub> {
-    let definitions = AgentFiles::new(config.host.agents_dir.clone(), std::sync::Arc::new(BootClock));
-    let names: Vec<String> = definitions.all().into_iter().map(|(name, _)| name).collect();
-    if !names.contains(&options.mention) {
-        bail!(
-            "there is no agent {:?} to mention: {} has {}; name another with --mention, or another folder with --agents-dir",
-            options.mention,
-            config.host.agents_dir.display(),
-            if names.is_empty() {
-                "none".to_owned()
-            } else {
-                names.join(", ")
-            },
-        );
-    }
+    let agents = agents(config, options)?;
     let hub = DevHubConfig {
         data: options.hub_data.clone().map_or(Data::Memory, Data::File),
-        agents: names.into_iter().map(|name| (name.clone(), name)).collect(),
+        agents: agents.into_iter().map(|name| (name.clone(), name)).collect(),
         ..DevHubConfig::new(options.hub_listen)
     };
-    DevHub::start(hub)
-        .await
-        .context("starting the development Hub (--hub-listen)")
+    DevHub::start(hub).await.map_err(|error| {
+        let option = match &error {
+            devhub::Error::Bind { .. } => " (--hub-listen)",
+            devhub::Error::Data { .. } => " (--data-dir)",
+            _ => "",
+        };
+        anyhow::Error::new(error).context(format!("starting the development Hub{option}"))
+    })
+}
+
+/// The agents that the Hub is to know: those whose folder has a name that it takes, whatever is in it. The host says what
+/// is wrong with the others.
+fn agents(config: &Config, options: &DevOptions) -> anyhow::Result<Vec<String>> {
+    let folder = &config.host.agents_dir;
+    std::fs::read_dir(folder).with_context(|| {
+        format!(
+            "the folder of agents {} can't be read (name another with --agents-dir)",
+            folder.display()
+        )
+    })?;
+    let mut all = AgentFiles::new(folder.clone(), Arc::new(BootClock)).all();
+    all.retain(|(name, _)| AgentName::new(name.as_str()).is_ok());
+    let mentioned = all.iter().find(|(name, _)| *name == options.mention);
+    if let (Some((_, Err(error))), Some(_)) = (mentioned, options.once) {
+        bail!("@{} would not answer: {error}", options.mention);
+    }
+    let found = mentioned.is_some();
+    let names: Vec<String> = all.into_iter().map(|(name, _)| name).collect();
+    if found {
+        return Ok(names);
+    }
+    let has = if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    };
+    bail!(
+        "there is no agent {:?} to mention: {} has {has}; name another with --mention, or another folder with --agents-dir",
+        options.mention,
+        folder.display(),
+    );
 }
 
 fn announce(hub: &RunningHub, host: &Host) {

@@ -13,7 +13,7 @@ use anyhow::{Context, anyhow};
 use tokio::{
     net::TcpListener,
     sync::{Notify, watch},
-    time,
+    task, time,
 };
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
@@ -27,6 +27,7 @@ use super::{
 use crate::{
     adapters::sqlite::SqliteStore,
     domain::ids::{HolderId, HostName},
+    ports::definitions::Definitions,
     services::{
         census::Census,
         claims::Claims,
@@ -91,7 +92,8 @@ impl Host {
     }
 
     async fn begin(mut self, config: &Config, parts: Parts) -> anyhow::Result<Host> {
-        parts.plugins.load_all().await?;
+        report_definitions(Arc::clone(&parts.definitions)).await?;
+        parts.plugins.load_all().await.context("host.plugin_dir")?;
         self.state.plugins_loaded();
         let recovered = parts.sqlite.take_over().await?;
         if recovered > 0 {
@@ -192,6 +194,21 @@ impl Host {
     }
 }
 
+/// Say at the start which definitions are wrong, not only once the Hub names their agents.
+async fn report_definitions(definitions: Arc<dyn Definitions>) -> anyhow::Result<()> {
+    let all = task::spawn_blocking(move || definitions.all())
+        .await
+        .context("reading the agents' definitions")?;
+    let (good, wrong): (Vec<_>, Vec<_>) = all.into_iter().partition(|(_, definition)| definition.is_ok());
+    info!(usable = good.len(), wrong = wrong.len(), "read the agents' definitions");
+    for (agent, definition) in wrong {
+        if let Err(error) = definition {
+            warn!(agent, %error, "an agent can't run");
+        }
+    }
+    Ok(())
+}
+
 fn leader_tasks(config: &Config, parts: &Parts, intake: &Arc<Intake>, ended: Arc<Notify>) -> Vec<Arc<dyn LeaderTask>> {
     vec![
         Arc::new(Poller {
@@ -242,6 +259,7 @@ impl Parts {
             queue: Arc::clone(&self.store.queue),
             telemetry: Arc::clone(&self.telemetry),
             every: config.queue.sweep_every,
+            call_timeout: config.leader.store_timeout,
         };
         stage.spawn("reclaim", |stop| reclaim.run(stop));
         stage

@@ -2,6 +2,9 @@
 
 use std::{
     collections::HashMap,
+    fs::DirBuilder,
+    os::unix::fs::DirBuilderExt,
+    path::Path,
     sync::{Arc, Mutex},
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
@@ -61,9 +64,7 @@ impl Parts {
         let clock: Arc<dyn Clock> = Arc::new(BootClock);
         let metrics = Arc::new(Metrics::new(&name)?);
         let telemetry: Arc<dyn Telemetry> = Arc::clone(&metrics) as Arc<_>;
-        let data_dir = &config.host.data_dir;
-        std::fs::create_dir_all(data_dir)
-            .with_context(|| format!("can't make the data folder {} (host.data_dir)", data_dir.display()))?;
+        let data_dir = make_data_dir(config)?;
         let sqlite = SqliteStore::open(SqliteConfig {
             path: config.store_path(),
             owner: name.clone(),
@@ -140,6 +141,7 @@ impl Parts {
             max_limits: config.limits.maxima(),
             ended,
             avoiding: Mutex::new(HashMap::new()),
+            store_timeout: config.leader.store_timeout,
         }
     }
 
@@ -163,6 +165,17 @@ impl Parts {
             access: Access::new(listen, config.api.hosts.clone(), &token),
         }))
     }
+}
+
+/// Make the data folder, if there is none. What agents were asked and what they keep is nobody else's to read.
+pub fn make_data_dir(config: &Config) -> anyhow::Result<&Path> {
+    let folder = config.host.data_dir.as_path();
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .with_context(|| format!("can't make the data folder {} (host.data_dir)", folder.display()))?;
+    Ok(folder)
 }
 
 fn hub_client(config: &Config) -> anyhow::Result<HubClient> {

@@ -8,7 +8,10 @@ use super::{
     exit::{Exit, Failure},
     output::{json, one_line, print, table},
 };
-use crate::app::api::types::{AgentView, ItemView};
+use crate::{
+    app::api::types::{AgentView, ItemView},
+    domain::ending::brief,
+};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -120,7 +123,7 @@ fn items(items: &[ItemView]) -> String {
             item.state.clone(),
             item.attempt.to_string(),
             when.clone(),
-            item.note.clone(),
+            brief(&item.note),
         ]
     });
     table(["ITEM", "TYPE", "STATE", "ATTEMPT", "WHEN", "NOTE"], rows)

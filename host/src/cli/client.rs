@@ -32,7 +32,8 @@ pub struct HostArgs {
 pub struct Client {
     http: reqwest::Client,
     base: Url,
-    token: Option<Secret>,
+    /// What there is to say if a call needs the token and this command has none.
+    token: Result<Secret, String>,
 }
 
 impl Client {
@@ -51,7 +52,12 @@ impl Client {
         Ok(Client {
             http: plain_http::client()?,
             base,
-            token: token::load(&config)?,
+            // Most calls need none on loopback, so that whoever may not read it can still ask.
+            token: match token::load(&config) {
+                Ok(Some(token)) => Ok(token),
+                Ok(None) => Err(format!("there is no {}", config.token_file().display())),
+                Err(error) => Err(format!("{error:#}")),
+            },
         })
     }
 
@@ -77,6 +83,10 @@ impl Client {
     /// Segments are encoded: a name is never a path.
     fn url(&self, path: &[&str]) -> Result<Url, Failure> {
         let mut url = self.base.clone();
+        // Which URLs leave out, and then name something else.
+        if let Some(segment) = path.iter().find(|segment| matches!(**segment, "" | "." | "..")) {
+            return Err(Failure::new(Exit::NotFound, format!("{segment:?} is no name")));
+        }
         url.path_segments_mut()
             .map_err(|()| Failure::new(Exit::Usage, format!("{} is no address of a host", self.base)))?
             .pop_if_empty()
@@ -87,8 +97,8 @@ impl Client {
 
     async fn send<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T, Failure> {
         let request = match &self.token {
-            Some(token) => request.bearer_auth(token.expose()),
-            None => request,
+            Ok(token) => request.bearer_auth(token.expose()),
+            Err(_) => request,
         };
         let response = request.send().await.map_err(|error| self.unreachable(&error))?;
         if !response.status().is_success() {
@@ -130,6 +140,10 @@ impl Client {
         let message = match response.json::<ErrorBody>().await {
             Ok(body) => body.error.message,
             Err(_) => format!("{} answered {status}: is it a Warren host?", self.base),
+        };
+        let message = match &self.token {
+            Err(why) if status == StatusCode::UNAUTHORIZED => format!("{message}; this command has no token: {why}"),
+            _ => message,
         };
         let exit = match status {
             StatusCode::NOT_FOUND => Exit::NotFound,

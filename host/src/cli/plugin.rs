@@ -2,7 +2,6 @@
 
 use std::{
     fmt::Write,
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -16,7 +15,7 @@ use super::{
 };
 use crate::{
     adapters::{
-        files::read_plugin,
+        files::{read_component, read_plugin},
         wasm::{SandboxConfig, WasmSandbox},
     },
     app::api::types::{PluginList, PluginView},
@@ -113,13 +112,9 @@ fn inspect(global: &Global, path: &Path) -> Result<Exit, Failure> {
         let (manifest, component) = read_plugin(path).map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
         (Some(manifest), component)
     } else {
-        let component = fs::read(path).map_err(|error| {
-            let exit = if error.kind() == std::io::ErrorKind::NotFound {
-                Exit::NotFound
-            } else {
-                Exit::Failed
-            };
-            Failure::new(exit, format!("{} can't be read: {error}", path.display()))
+        let component = read_component(path).map_err(|error| {
+            let exit = if path.exists() { Exit::Failed } else { Exit::NotFound };
+            Failure::new(exit, error.to_string())
         })?;
         (None, component)
     };

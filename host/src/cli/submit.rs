@@ -82,10 +82,16 @@ pub fn run(global: &Global, args: Args) -> Result<Exit, Failure> {
 
 /// A file, or as much of it as shows that it is too large.
 fn read(file: &Path) -> Result<String, Failure> {
-    let failed = |error: io::Error| Failure::new(Exit::Usage, format!("{} can't be read: {error}", file.display()));
+    let is_stdin = file == Path::new("-");
+    let name = if is_stdin {
+        "standard input".to_owned()
+    } else {
+        file.display().to_string()
+    };
+    let failed = |error: io::Error| Failure::new(Exit::Usage, format!("{name} can't be read: {error}"));
     let mut bytes = Vec::new();
     let most = MAX_PAYLOAD as u64 + 1;
-    if file == Path::new("-") {
+    if is_stdin {
         io::stdin().lock().take(most).read_to_end(&mut bytes).map_err(failed)?;
     } else {
         File::open(file)
@@ -95,22 +101,20 @@ fn read(file: &Path) -> Result<String, Failure> {
             .map_err(failed)?;
     }
     if bytes.len() > MAX_PAYLOAD {
-        let message = format!(
-            "{} holds more than the {MAX_PAYLOAD} bytes that an item may carry",
-            file.display()
-        );
+        let message = format!("{name} holds more than the {MAX_PAYLOAD} bytes that an item may carry");
         return Err(Failure::new(Exit::Usage, message));
     }
-    String::from_utf8(bytes).map_err(|_| Failure::new(Exit::Usage, format!("{} is not UTF-8 text", file.display())))
+    String::from_utf8(bytes).map_err(|_| Failure::new(Exit::Usage, format!("{name} is not UTF-8 text")))
 }
 
 async fn wait(client: &Client, id: &str, at_most: Duration) -> Result<ItemView, Failure> {
     let deadline = Instant::now() + at_most;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        let item: ItemView = client.get(&["items", id], left.min(ONE_WAIT)).await?;
-        // Less than a second can't be asked for.
-        if item.has_ended() || left < Duration::from_secs(1) {
+        // Whole seconds are what can be asked for: the nearest number of them.
+        let asked = Duration::from_secs(left.min(ONE_WAIT).as_secs_f64().round() as u64);
+        let item: ItemView = client.get(&["items", id], asked).await?;
+        if item.has_ended() || asked.is_zero() || asked >= left {
             return Ok(item);
         }
     }

@@ -136,6 +136,22 @@ impl Ending {
     }
 }
 
+/// What a guest may say is bounded, but not for a line of a log or a table: this many characters of it are.
+const BRIEF: usize = 200;
+
+/// A detail on one short line; the whole of it stays with the item.
+pub fn brief(detail: &str) -> String {
+    let mut line: String = detail
+        .chars()
+        .take(BRIEF)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    if detail.chars().nth(BRIEF).is_some() {
+        line.push('…');
+    }
+    line
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,6 +162,14 @@ mod tests {
             assert_eq!(reason.as_str().parse(), Ok(reason));
         }
         assert!("fine".parse::<Reason>().is_err());
+    }
+
+    #[test]
+    fn what_a_guest_says_fits_a_line() {
+        assert_eq!(brief("dealt with 1\n\u{1b}[31mred"), "dealt with 1  [31mred");
+        let long = brief(&"é".repeat(100_000));
+        assert_eq!(long.chars().count(), BRIEF + 1);
+        assert!(long.ends_with('…'));
     }
 
     #[test]

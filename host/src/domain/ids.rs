@@ -8,7 +8,7 @@ use uuid::Uuid;
 /// Why a name or id was refused.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum InvalidName {
-    #[error("{kind} {value:?} is not valid: 1 to 64 characters of a-z 0-9 - _ . are allowed")]
+    #[error("{kind} {value:?} is not valid: 1 to 64 characters of a-z 0-9 - _ . are allowed, and not only dots")]
     Name { kind: &'static str, value: String },
     #[error("{kind} {value:?} is not valid: 1 to 256 bytes without control characters are allowed")]
     Opaque { kind: &'static str, value: String },

@@ -28,6 +28,13 @@ pub enum StoreError {
     Corrupt(String),
 }
 
+impl StoreError {
+    /// A call that its caller has given up waiting for.
+    pub fn no_answer(within: Duration) -> StoreError {
+        StoreError::Unavailable(format!("no answer in {within:?}"))
+    }
+}
+
 /// What the store decides by, the same for every host of a cluster.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StorePolicy {

@@ -49,17 +49,16 @@ impl Census {
     async fn count_forever(&self) {
         let mut seen = None;
         loop {
-            match self.count(seen).await {
-                Ok(newest) => seen = Some(newest),
+            if let Err(error) = self.count(&mut seen).await {
                 // Whoever else talks to the store says so louder; here the numbers are only late.
-                Err(error) => debug!(%error, "could not count"),
+                debug!(%error, "could not count");
             }
             time::sleep(self.every).await;
         }
     }
 
-    /// Export the state of the queue, and the breakers' transitions since the event `seen`; the newest event.
-    async fn count(&self, seen: Option<u64>) -> Result<u64, StoreError> {
+    /// Export the state of the queue, and the breakers' transitions since the event `seen`, which moves on with each.
+    async fn count(&self, seen: &mut Option<u64>) -> Result<(), StoreError> {
         let stats = self.queue.stats().await?;
         let in_backoff = self.agents.in_backoff(MOST_IN_BACKOFF).await?;
         self.telemetry.cluster(Some(ClusterSnapshot {
@@ -67,19 +66,20 @@ impl Census {
             in_backoff: &in_backoff,
         }));
         // What happened before this leadership was counted by whoever led then.
-        let Some(mut newest) = seen else {
-            return self.events.latest().await;
+        let Some(newest) = seen else {
+            *seen = Some(self.events.latest().await?);
+            return Ok(());
         };
         loop {
-            let events = self.events.after(newest, EVENTS, Duration::ZERO).await?;
+            let events = self.events.after(*newest, EVENTS, Duration::ZERO).await?;
             for event in &events {
-                newest = event.seq;
+                *newest = event.seq;
                 if event.kind.starts_with("breaker_") {
                     self.telemetry.breaker_changed(&event.kind);
                 }
             }
             if events.is_empty() {
-                return Ok(newest);
+                return Ok(());
             }
         }
     }

@@ -1,12 +1,14 @@
 //! Keeps the leases of this host's claims, and tells an activation the moment its claim can't be relied on.
 //!
-//! Renewal is a task of its own on the host's own runtime: neither a busy guest nor a slow Hub delays it.
+//! Renewal is a task of its own on the host's own runtime: neither a busy guest nor a slow Hub delays it. Beside it the
+//! deadlines are watched, so that a renewal that hangs does not keep a claim alive that has run out (I12).
 
 use std::{
     collections::HashMap,
+    convert::Infallible,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -14,8 +16,9 @@ use std::{
 use thiserror::Error;
 use tokio::time;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{debug, warn};
 
+use super::election::LOOK_AT_CLOCK;
 use crate::{
     domain::{
         ids::{ClaimToken, ItemId},
@@ -24,7 +27,8 @@ use crate::{
     },
     ports::{
         clock::Clock,
-        work_queue::{Renewal, WorkQueue},
+        store::StoreError,
+        work_queue::{Claimed, Renewal, WorkQueue},
     },
 };
 
@@ -43,17 +47,32 @@ pub struct HeldClaim {
     /// Milliseconds of boot time.
     deadline: AtomicU64,
     lost: CancellationToken,
+    /// The guest is gone: what it had asked for and was not yet sent is not sent any more.
+    closed: AtomicBool,
     /// The plugin's generation that runs it, once known.
     generation: OnceLock<String>,
 }
 
 impl HeldClaim {
-    /// Whether an effect may be started now. Ask before each.
+    /// Whether the claim can be relied on now. Ask before whatever is done in its name.
     pub fn check(&self) -> Result<(), ClaimLost> {
         if self.lost.is_cancelled() || self.clock.now() >= self.deadline() {
             return Err(ClaimLost { item: self.item });
         }
         Ok(())
+    }
+
+    /// Whether the guest may start an effect now. Ask before each.
+    pub fn check_effect(&self) -> Result<(), ClaimLost> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(ClaimLost { item: self.item });
+        }
+        self.check()
+    }
+
+    /// The guest is gone, however it ended: no effect of its is started from now on.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
     }
 
     /// Resolves when the claim is lost.
@@ -118,6 +137,7 @@ impl Claims {
             clock: Arc::clone(&self.clock),
             deadline: AtomicU64::new(0),
             lost: CancellationToken::new(),
+            closed: AtomicBool::new(false),
             generation: OnceLock::new(),
         });
         claim.extend(self.lease.local_deadline(sent));
@@ -128,25 +148,78 @@ impl Claims {
         }
     }
 
-    /// Renew every third of a lease, and let go of what is past its deadline, until `shutdown`.
+    /// Renew every third of a lease, and let go of each claim at its deadline, until `shutdown`.
     pub async fn keep(&self, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let every = self.lease.length / 3;
-        let mut wait = every;
-        loop {
-            tokio::select! {
-                () = time::sleep(wait) => {}
-                () = shutdown.cancelled() => return Ok(()),
-            }
-            // After a failed renewal soon again: two thirds of the lease are left to get through.
-            wait = if self.renew().await { every } else { every / 10 };
+        tokio::select! {
+            () = shutdown.cancelled() => Ok(()),
+            never = self.renew_forever() => match never {},
+            never = self.cut_forever() => match never {},
         }
     }
 
-    /// One renewal of all claims; whether the store answered.
-    async fn renew(&self) -> bool {
-        let held: Vec<Arc<HeldClaim>> = self.lock().values().cloned().collect();
+    /// Of claims whose answer came late, which are still held; with the time from which their lease counts. The lease of
+    /// the first, lost answer may be over by now, so they are renewed before anything is done with them.
+    pub async fn confirm(&self, claimed: &[Claimed]) -> Result<(BootTime, Vec<bool>), StoreError> {
+        let renewals: Vec<Renewal> = claimed
+            .iter()
+            .map(|claimed| Renewal {
+                item: claimed.item.id,
+                token: claimed.token,
+                generation: None,
+            })
+            .collect();
+        let sent = self.clock.now();
+        Ok((sent, self.call_renew(&renewals).await?))
+    }
+
+    async fn renew_forever(&self) -> Infallible {
+        let every = self.lease.length / 3;
+        let (mut wait, mut failures) = (every, 0u32);
+        loop {
+            time::sleep(wait).await;
+            wait = match self.renew().await {
+                Ok(()) => {
+                    failures = 0;
+                    every
+                }
+                Err(error) => {
+                    if failures == 0 {
+                        warn!(%error, "could not renew the claims' leases; trying again");
+                    } else {
+                        debug!(%error, failures, "could not renew the claims' leases");
+                    }
+                    failures += 1;
+                    // Soon again: two thirds of the lease are left to get through.
+                    every / 10
+                }
+            };
+        }
+    }
+
+    /// Let go of each claim as its deadline passes, whatever the renewals are doing.
+    async fn cut_forever(&self) -> Infallible {
+        loop {
+            let now = self.clock.now();
+            let mut next = LOOK_AT_CLOCK;
+            for claim in self.lock().values().filter(|claim| !claim.is_lost()) {
+                let left = claim.deadline().since(now);
+                if left.is_zero() {
+                    warn!(item = %claim.item, "the claim ran out before it could be renewed");
+                    claim.lost.cancel();
+                } else {
+                    next = next.min(left);
+                }
+            }
+            time::sleep(next).await;
+        }
+    }
+
+    /// One renewal of all claims.
+    async fn renew(&self) -> Result<(), StoreError> {
+        // A claim that was let go is not renewed: the sooner the store gives its item to others, the better.
+        let held: Vec<Arc<HeldClaim>> = self.lock().values().filter(|claim| !claim.is_lost()).cloned().collect();
         if held.is_empty() {
-            return true;
+            return Ok(());
         }
         let renewals: Vec<Renewal> = held
             .iter()
@@ -157,35 +230,20 @@ impl Claims {
             })
             .collect();
         let sent = self.clock.now();
-        let answer = time::timeout(self.call_timeout, self.queue.renew(&renewals, self.lease.length)).await;
-        let answered = match answer {
-            Ok(Ok(kept)) => {
-                for (claim, kept) in held.iter().zip(kept) {
-                    if kept {
-                        claim.extend(self.lease.local_deadline(sent));
-                    } else {
-                        claim.lost.cancel();
-                    }
-                }
-                true
+        for (claim, kept) in held.iter().zip(self.call_renew(&renewals).await?) {
+            if kept {
+                claim.extend(self.lease.local_deadline(sent));
+            } else {
+                claim.lost.cancel();
             }
-            Ok(Err(error)) => {
-                warn!(%error, claims = held.len(), "could not renew the claims' leases");
-                false
-            }
-            Err(_) => {
-                warn!(
-                    claims = held.len(),
-                    "no answer to the renewal of claims in {:?}", self.call_timeout
-                );
-                false
-            }
-        };
-        let now = self.clock.now();
-        for claim in held.iter().filter(|claim| now >= claim.deadline()) {
-            claim.lost.cancel();
         }
-        answered
+        Ok(())
+    }
+
+    async fn call_renew(&self, renewals: &[Renewal]) -> Result<Vec<bool>, StoreError> {
+        time::timeout(self.call_timeout, self.queue.renew(renewals, self.lease.length))
+            .await
+            .unwrap_or_else(|_| Err(StoreError::no_answer(self.call_timeout)))
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<ItemId, Arc<HeldClaim>>> {

@@ -10,7 +10,7 @@ use tracing::{debug, warn};
 
 use super::{
     election::{LeaderTask, LeaderTerm, SteppedDown},
-    intake::Intake,
+    intake::{Collector, Intake},
     leader_state::LeaderNotes,
 };
 use crate::{
@@ -91,15 +91,14 @@ impl Discovery {
             debug!("the queue is full; no staleness sweep");
             return Ok(());
         }
-        let mut collector = self.intake.collector(TaskType::Discovery);
+        let mut collector = Collector::default();
         let polled = self
             .hub
             .stale(self.config.min_staleness, &mut |agent| collector.take(agent))
             .await?;
-        let taken = self.intake.enqueue(term, collector.into_items()).await?;
+        let taken = self.intake.enqueue(term, TaskType::Discovery, collector).await?;
         debug!(stale = polled.agents, enqueued = taken.news, "staleness sweep");
         let now = self.intake.queue.health().await?.now;
-        self.notes.swept(term.check()?, now.0).await?;
-        Ok(())
+        term.written(self.notes.swept(term.check()?, now.0).await)
     }
 }

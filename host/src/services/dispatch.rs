@@ -7,7 +7,7 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 use anyhow::anyhow;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    task::JoinSet,
+    task::{JoinError, JoinSet},
     time,
 };
 use tokio_util::sync::CancellationToken;
@@ -53,6 +53,9 @@ pub struct DispatchConfig {
 /// The most items that one claim takes.
 const MOST_AT_ONCE: usize = 64;
 
+/// Between two tries of a claim call that got no answer.
+const CLAIM_AGAIN: Duration = Duration::from_millis(200);
+
 pub struct Dispatch<R> {
     pub queue: Arc<dyn WorkQueue>,
     pub claims: Arc<Claims>,
@@ -69,8 +72,12 @@ impl<R: RunItem + 'static> Dispatch<R> {
         let stop = CancellationToken::new();
         let mut running = JoinSet::new();
         let claiming = self.claim_until(&shutdown, &slots, &stop, &mut running).await;
-        self.drain(running, stop).await?;
-        claiming
+        if claiming.is_err() {
+            // The process is about to end: what can be handed back is, rather than wait for a lease.
+            stop.cancel();
+        }
+        let drained = self.drain(running, stop).await;
+        claiming.and(drained)
     }
 
     async fn claim_until(
@@ -82,7 +89,7 @@ impl<R: RunItem + 'static> Dispatch<R> {
     ) -> anyhow::Result<()> {
         loop {
             while let Some(ended) = running.try_join_next() {
-                ended.map_err(|panic| anyhow!("an activation's task panicked: {panic}"))?;
+                ended.map_err(panicked)?;
             }
             let Some(permits) = free_slots(slots, shutdown).await else {
                 return Ok(());
@@ -104,6 +111,8 @@ impl<R: RunItem + 'static> Dispatch<R> {
             if got < wanted {
                 tokio::select! {
                     () = self.queue.wait_for_work(self.config.idle_poll) => {}
+                    // Whatever the wait runs into, the next look comes in time.
+                    () = time::sleep(self.config.idle_poll) => {}
                     () = shutdown.cancelled() => return Ok(()),
                 }
             }
@@ -111,7 +120,7 @@ impl<R: RunItem + 'static> Dispatch<R> {
     }
 
     /// Claim up to `wanted` items. A call without an answer is made again with the same tokens, so that what it may have
-    /// claimed is not lost; when the host stops meanwhile, the lease gives it back.
+    /// claimed is not lost; a host that stops meanwhile asks once more, so that it can hand back what it got.
     async fn claim(&self, wanted: usize, shutdown: &CancellationToken) -> (BootTime, Vec<Claimed>) {
         let request = ClaimRequest {
             host: self.host.clone(),
@@ -120,44 +129,66 @@ impl<R: RunItem + 'static> Dispatch<R> {
             avoid: self.runner.avoid(),
         };
         let mut failures = 0u32;
-        // The first sending counts: a repeat is answered with the lease that the first one got.
-        let first_sent = self.clock.now();
         loop {
-            let answer = time::timeout(self.config.call_timeout, self.queue.claim(&request)).await;
-            let error = match answer {
-                Ok(Ok(claimed)) => {
+            let stopping = shutdown.is_cancelled();
+            let error = match self.claim_once(&request, failures > 0).await {
+                Ok(claimed) => {
                     if failures > 0 {
                         info!(failures, "the store answers again");
                     }
-                    return (first_sent, claimed);
+                    return claimed;
                 }
-                Ok(Err(error)) => error,
-                Err(_) => StoreError::Unavailable(format!("no answer in {:?}", self.config.call_timeout)),
+                Err(error) => error,
             };
             if failures == 0 {
                 warn!(%error, "could not claim work; trying again");
             } else {
                 debug!(%error, failures, "could not claim work");
             }
+            if stopping {
+                warn!(%error, "stopping without knowing what the last claim got; its lease gives it back");
+                return (self.clock.now(), Vec::new());
+            }
             failures += 1;
             tokio::select! {
-                () = time::sleep(Duration::from_millis(200)) => {}
-                () = shutdown.cancelled() => return (first_sent, Vec::new()),
+                () = time::sleep(CLAIM_AGAIN) => {}
+                () = shutdown.cancelled() => {}
             }
         }
     }
 
+    /// The claims, with the time from which their leases count. The answer to a `repeat` may be as old as the first call,
+    /// so its claims are confirmed.
+    async fn claim_once(&self, request: &ClaimRequest, repeat: bool) -> Result<(BootTime, Vec<Claimed>), StoreError> {
+        let sent = self.clock.now();
+        let claimed = time::timeout(self.config.call_timeout, self.queue.claim(request))
+            .await
+            .unwrap_or_else(|_| Err(StoreError::no_answer(self.config.call_timeout)))?;
+        if !repeat || claimed.is_empty() {
+            return Ok((sent, claimed));
+        }
+        let (sent, kept) = self.claims.confirm(&claimed).await?;
+        let kept = claimed.into_iter().zip(kept).filter(|(_, kept)| *kept);
+        Ok((sent, kept.map(|(claimed, _)| claimed).collect()))
+    }
+
+    /// Wait for what runs; at the end of the grace period, or after a panic, have the rest handed back.
     async fn drain(&self, mut running: JoinSet<()>, stop: CancellationToken) -> anyhow::Result<()> {
         let deadline = time::sleep(self.config.grace);
         tokio::pin!(deadline);
         if !running.is_empty() {
             info!(running = running.len(), grace = ?self.config.grace, "draining: waiting for running activations");
         }
+        let mut result = Ok(());
         loop {
             tokio::select! {
                 ended = running.join_next() => match ended {
-                    None => return Ok(()),
-                    Some(ended) => ended.map_err(|panic| anyhow!("an activation's task panicked: {panic}"))?,
+                    None => return result,
+                    Some(Ok(())) => {}
+                    Some(Err(panic)) => {
+                        stop.cancel();
+                        result = result.and(Err(panicked(panic)));
+                    }
                 },
                 () = &mut deadline, if !stop.is_cancelled() => {
                     warn!(running = running.len(), "the grace period is over; handing the rest back");
@@ -166,6 +197,10 @@ impl<R: RunItem + 'static> Dispatch<R> {
             }
         }
     }
+}
+
+fn panicked(panic: JoinError) -> anyhow::Error {
+    anyhow!("an activation's task panicked: {panic}")
 }
 
 /// All the slots that are free, waiting for the first; nothing once the host shuts down.

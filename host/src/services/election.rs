@@ -4,17 +4,10 @@
 //! local deadline that is checked before every step (I2). The leader-only tasks are started and joined *here*, so that the
 //! lease is released only after the last of them has stopped.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow};
 use async_trait::async_trait;
-use thiserror::Error;
 use tokio::{sync::watch, task::JoinSet, time};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
@@ -36,6 +29,10 @@ use crate::{
     },
 };
 
+mod term;
+
+pub use term::{LOOK_AT_CLOCK, LeaderTerm, SteppedDown};
+
 /// How this host bids, renews and gives up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ElectionConfig {
@@ -47,63 +44,6 @@ pub struct ElectionConfig {
     pub call_timeout: Duration,
     /// The longest to wait for leader-only work to stop before it is aborted.
     pub stop_within: Duration,
-}
-
-/// The leader-only work must stop: the lease is lost, or may be.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("no longer leader: the lease of term {term} can't be relied on any more")]
-pub struct SteppedDown {
-    pub term: Term,
-}
-
-/// One leadership, from winning to stepping down.
-pub struct LeaderTerm {
-    fence: Fence,
-    clock: Arc<dyn Clock>,
-    /// Milliseconds of boot time.
-    deadline: AtomicU64,
-    ended: CancellationToken,
-}
-
-impl LeaderTerm {
-    fn new(fence: Fence, deadline: BootTime, clock: Arc<dyn Clock>) -> LeaderTerm {
-        let term = LeaderTerm {
-            fence,
-            clock,
-            deadline: AtomicU64::new(0),
-            ended: CancellationToken::new(),
-        };
-        term.extend(deadline);
-        term
-    }
-
-    /// A term that ends only when it is told to, for tests and for stores that one host owns.
-    #[cfg(test)]
-    pub fn endless(fence: Fence, clock: Arc<dyn Clock>) -> LeaderTerm {
-        LeaderTerm::new(fence, BootTime(Duration::from_millis(u64::MAX)), clock)
-    }
-
-    fn extend(&self, deadline: BootTime) {
-        let millis = u64::try_from(deadline.0.as_millis()).unwrap_or(u64::MAX);
-        self.deadline.store(millis, Ordering::Release);
-    }
-
-    fn deadline(&self) -> BootTime {
-        BootTime(Duration::from_millis(self.deadline.load(Ordering::Acquire)))
-    }
-
-    /// The fence, if leader-only work may be started now. Ask before every step; what is in flight is fenced by the store.
-    pub fn check(&self) -> Result<&Fence, SteppedDown> {
-        if self.ended.is_cancelled() || self.clock.now() >= self.deadline() {
-            return Err(SteppedDown { term: self.fence.term });
-        }
-        Ok(&self.fence)
-    }
-
-    /// Cancelled when the term is over: cut what blocks.
-    pub fn ended(&self) -> &CancellationToken {
-        &self.ended
-    }
 }
 
 /// Work that only the leader does, from its election until `term.ended()`.
@@ -150,7 +90,7 @@ impl Election {
         while !shutdown.is_cancelled() {
             let sent = self.clock.now();
             match self.bid().await {
-                Ok(Acquired::Won(term)) => self.lead(term, sent, &shutdown).await?,
+                Ok(Acquired::Won(term)) => self.won(term, sent, &shutdown).await?,
                 Ok(Acquired::Held(leader)) => {
                     self.follow(leader);
                     self.pause_until_vacancy(&shutdown).await;
@@ -159,7 +99,8 @@ impl Election {
                     if self.standing.send_replace(Standing::Unknown) != Standing::Unknown {
                         warn!(%error, "can't bid for leadership; trying again every {:?}", self.config.bid_every);
                     }
-                    self.pause_until_vacancy(&shutdown).await;
+                    // Not until a vacancy: the lease may well be free, and the bid fail for another reason.
+                    self.pause(&shutdown).await;
                 }
             }
         }
@@ -177,12 +118,9 @@ impl Election {
 
     /// A call to the store with a bound of its own: a hung one must not outlast the lease.
     async fn call<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-        time::timeout(self.config.call_timeout, call).await.unwrap_or_else(|_| {
-            Err(StoreError::Unavailable(format!(
-                "no answer in {:?}",
-                self.config.call_timeout
-            )))
-        })
+        time::timeout(self.config.call_timeout, call)
+            .await
+            .unwrap_or_else(|_| Err(StoreError::no_answer(self.config.call_timeout)))
     }
 
     fn follow(&self, leader: Option<Leader>) {
@@ -207,28 +145,83 @@ impl Election {
     async fn pause_until_vacancy(&self, shutdown: &CancellationToken) {
         tokio::select! {
             () = self.leadership.wait_for_vacancy(self.config.bid_every) => {}
+            // Whatever the wait runs into, the next bid comes in time.
+            () = self.pause(shutdown) => {}
+        }
+    }
+
+    async fn pause(&self, shutdown: &CancellationToken) {
+        tokio::select! {
+            () = time::sleep(self.config.bid_every) => {}
             () = shutdown.cancelled() => {}
         }
     }
 
-    async fn lead(&self, term: Term, sent: BootTime, shutdown: &CancellationToken) -> anyhow::Result<()> {
+    /// Lead, unless the bid's answer came too late to begin anything: then the lease goes back unused.
+    async fn won(&self, term: Term, sent: BootTime, shutdown: &CancellationToken) -> anyhow::Result<()> {
         let fence = Fence {
             holder: self.holder.clone(),
             term,
         };
         let deadline = self.config.lease.local_deadline(sent);
         let leader_term = Arc::new(LeaderTerm::new(fence.clone(), deadline, Arc::clone(&self.clock)));
-        info!(%term, host = %self.holder.host, "became_leader");
-        self.telemetry.leadership(LeadershipEvent::Became, term);
-        self.standing.send_replace(Standing::Leading(term));
-        self.record(LeadershipEvent::Became, term).await;
+        if shutdown.is_cancelled() || leader_term.check().is_err() {
+            debug!(%term, "won the lease too late to use it");
+            self.release(&fence).await;
+            self.pause(shutdown).await;
+            return Ok(());
+        }
+        self.lead(&leader_term, &fence, sent, shutdown).await
+    }
 
+    async fn lead(
+        &self,
+        term: &Arc<LeaderTerm>,
+        fence: &Fence,
+        sent: BootTime,
+        shutdown: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        info!(term = %fence.term, host = %self.holder.host, "became_leader");
+        self.telemetry.leadership(LeadershipEvent::Became, fence.term);
+        self.standing.send_replace(Standing::Leading(fence.term));
+        let mut tasks = self.start(term);
+        // Beside the renewals, not before them: nothing that takes time may stand between winning and renewing.
+        let announced = async {
+            self.record(LeadershipEvent::Became, fence.term).await;
+            std::future::pending::<Infallible>().await
+        };
+        let end = tokio::select! {
+            end = self.hold(term, fence, sent, shutdown) => Ok(end),
+            Some(joined) = tasks.join_next() => Err(match joined {
+                Ok(Ok(())) => anyhow!("a leader task ended by itself"),
+                Ok(Err(error)) => error,
+                Err(panic) => anyhow!("a leader task panicked: {panic}"),
+            }),
+            never = announced => match never {},
+        };
+        term.end();
+        let event = match end {
+            Ok(TermEnd::Lost) => LeadershipEvent::Lost,
+            Ok(TermEnd::Shutdown) | Err(_) => LeadershipEvent::Released,
+        };
+        // Said before the tasks are joined: whoever asks must not hear of a leader that may lead no more.
+        self.standing.send_replace(Standing::Following(None));
+        self.telemetry.leadership(event, fence.term);
+        self.stop(tasks).await;
+        // Also a lost lease may still be ours in the store: a release by compare-and-delete spares the successor the wait.
+        self.release(fence).await;
+        info!(term = %fence.term, host = %self.holder.host, "{}", event.as_str());
+        self.record(event, fence.term).await;
+        end.map(drop)
+    }
+
+    fn start(&self, term: &Arc<LeaderTerm>) -> JoinSet<anyhow::Result<()>> {
         let mut tasks = JoinSet::new();
         for task in &self.tasks {
-            let (task, leader_term) = (Arc::clone(task), Arc::clone(&leader_term));
+            let (task, term) = (Arc::clone(task), Arc::clone(term));
             tasks.spawn(async move {
-                let ended = leader_term.ended().clone();
-                let result = task.lead(leader_term).await;
+                let ended = term.ended().clone();
+                let result = task.lead(term).await;
                 // A task that returns while the term goes on would leave its work undone behind a green health check.
                 match result {
                     Ok(()) if !ended.is_cancelled() => Err(anyhow!("leader task {} ended by itself", task.name())),
@@ -236,51 +229,53 @@ impl Election {
                 }
             });
         }
-
-        let end = tokio::select! {
-            end = self.keep_renewing(&leader_term, shutdown) => Ok(end),
-            Some(joined) = tasks.join_next() => Err(match joined {
-                Ok(Ok(())) => anyhow!("a leader task ended by itself"),
-                Ok(Err(error)) => error,
-                Err(panic) => anyhow!("a leader task panicked: {panic}"),
-            }),
-        };
-        leader_term.ended.cancel();
-        self.stop(tasks).await;
-        self.step_down(&fence, matches!(end, Ok(TermEnd::Lost))).await;
-        end.map(drop)
+        tasks
     }
 
-    /// Renew until the lease is refused, its local deadline passes, or shutdown.
-    async fn keep_renewing(&self, term: &LeaderTerm, shutdown: &CancellationToken) -> TermEnd {
-        let mut next = self.config.renew_every;
+    /// Keep the lease until shutdown, until it is refused, or until its local deadline. The deadline is watched beside the
+    /// renewals: neither one that hangs nor a clock that jumps keeps a leader in office (I2).
+    async fn hold(&self, term: &LeaderTerm, fence: &Fence, sent: BootTime, shutdown: &CancellationToken) -> TermEnd {
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => TermEnd::Shutdown,
+            () = term.ended().cancelled() => {
+                warn!(term = %fence.term, "the store has refused a leader's write");
+                TermEnd::Lost
+            }
+            () = term.deadline_passed() => {
+                warn!(term = %fence.term, "the lease ran out before it could be renewed");
+                TermEnd::Lost
+            }
+            () = self.renew_until_refused(term, fence, sent) => TermEnd::Lost,
+        }
+    }
+
+    async fn renew_until_refused(&self, term: &LeaderTerm, fence: &Fence, sent: BootTime) {
+        let mut wait = self.config.renew_every.saturating_sub(self.clock.now().since(sent));
+        let mut failures = 0u32;
         loop {
-            tokio::select! {
-                () = time::sleep(next) => {}
-                () = shutdown.cancelled() => return TermEnd::Shutdown,
-            }
+            time::sleep(wait).await;
             let sent = self.clock.now();
-            if sent >= term.deadline() {
-                warn!(term = %term.fence.term, "the lease ran out before it could be renewed");
-                return TermEnd::Lost;
-            }
-            let left = term.deadline().since(sent);
-            let renewal = self.call(self.leadership.renew(&term.fence, self.config.lease.length));
-            match time::timeout(left, renewal).await {
-                Ok(Ok(())) => {
+            match self.call(self.leadership.renew(fence, self.config.lease.length)).await {
+                Ok(()) => {
                     term.extend(self.config.lease.local_deadline(sent));
-                    next = self.config.renew_every;
+                    wait = self.config.renew_every;
+                    failures = 0;
                 }
-                Ok(Err(error @ (StoreError::Fenced { .. } | StoreError::Corrupt(_)))) => {
-                    warn!(term = %term.fence.term, %error, "the lease is no longer ours");
-                    return TermEnd::Lost;
+                Err(error @ (StoreError::Fenced { .. } | StoreError::Corrupt(_))) => {
+                    warn!(term = %fence.term, %error, "the lease is no longer ours");
+                    return;
                 }
-                Ok(Err(error)) => {
+                Err(error) => {
                     // Until the deadline the lease is still ours; ask again soon.
-                    warn!(term = %term.fence.term, %error, ?left, "could not renew the lease");
-                    next = (self.config.renew_every / 10).min(term.deadline().since(self.clock.now()));
+                    if failures == 0 {
+                        warn!(term = %fence.term, %error, "could not renew the lease; trying again");
+                    } else {
+                        debug!(term = %fence.term, %error, failures, "could not renew the lease");
+                    }
+                    failures += 1;
+                    wait = self.config.renew_every / 10;
                 }
-                Err(_) => return TermEnd::Lost,
             }
         }
     }
@@ -299,20 +294,10 @@ impl Election {
         }
     }
 
-    async fn step_down(&self, fence: &Fence, lost: bool) {
-        let event = if lost {
-            LeadershipEvent::Lost
-        } else {
-            LeadershipEvent::Released
-        };
-        // Also a lost lease may still be ours in the store: a release by compare-and-delete spares the successor the wait.
+    async fn release(&self, fence: &Fence) {
         if let Err(error) = self.call(self.leadership.release(fence)).await {
             debug!(%error, "could not release the lease; it runs out by itself");
         }
-        self.standing.send_replace(Standing::Following(None));
-        self.telemetry.leadership(event, fence.term);
-        info!(term = %fence.term, host = %self.holder.host, "{}", event.as_str());
-        self.record(event, fence.term).await;
     }
 
     async fn record(&self, event: LeadershipEvent, term: Term) {

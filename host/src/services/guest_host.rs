@@ -26,7 +26,7 @@ use crate::{
     },
     ports::{
         agent_state::{AgentState, StateQuota, StateScope, Written},
-        effects::{EffectIntent, EffectStart, Effects},
+        effects::{EffectIntent, Effects},
         guest::{GuestHost, LogLevel, Measurement, Refusal},
         hub::{Hub, HubError},
         store::StoreError,
@@ -34,9 +34,11 @@ use crate::{
     },
 };
 
+mod effect;
 mod written;
 
-use written::{Recorded, idempotency_key};
+use effect::{Effect, Tried};
+use written::Recorded;
 
 /// What all activations of this host share.
 #[derive(Clone)]
@@ -105,7 +107,9 @@ impl ActivationHost {
     }
 
     fn check_claim(&self) -> Result<(), Refusal> {
-        self.claim.check().map_err(|lost| Refusal::ClaimLost(lost.to_string()))
+        self.claim
+            .check_effect()
+            .map_err(|lost| Refusal::ClaimLost(lost.to_string()))
     }
 
     /// Do an effect in a task of its own: once it is sent, cutting the guest must not keep its result from the record.
@@ -182,122 +186,6 @@ impl ActivationHost {
     }
 }
 
-/// One effect, from the intent to the record of its result.
-struct Effect {
-    services: GuestServices,
-    claim: Arc<HeldClaim>,
-    intent: EffectIntent,
-    /// This activation has tried it before and does not know what came of it.
-    tried: bool,
-}
-
-/// How trying an effect ended.
-enum Tried {
-    /// Now, or in an earlier activation.
-    Happened,
-    DidNotHappen,
-    Unknown,
-}
-
-impl Effect {
-    /// Do it unless it has been done. `write` gets the idempotency key and whether an earlier try's outcome is unknown.
-    async fn once<T, W>(self, write: impl FnOnce(String, bool) -> W) -> (Tried, Result<T, Refusal>)
-    where
-        T: Recorded,
-        W: Future<Output = Result<T, HubError>>,
-    {
-        let Effect {
-            services,
-            claim,
-            intent,
-            tried,
-        } = self;
-        let unsure = match services.effects.begin(&intent).await {
-            Ok(EffectStart::Fresh) => tried,
-            Ok(EffectStart::Unknown) => true,
-            Ok(EffectStart::Done { result }) => {
-                debug!(effect = %intent.key, "already done; answering with the first result");
-                return (Tried::Happened, T::from_record(&result).map_err(Refusal::Upstream));
-            }
-            Ok(EffectStart::LimitReached { limit }) => return (Tried::DidNotHappen, Err(Refusal::LimitReached(limit))),
-            Err(error) => return (Tried::DidNotHappen, Err(refused(error))),
-        };
-        if let Err(lost) = claim.check() {
-            return (Tried::DidNotHappen, Err(Refusal::ClaimLost(lost.to_string())));
-        }
-        let honoured = known_honoured(&services, unsure).await;
-        let (tried, answer) = match write(idempotency_key(&intent.key), unsure).await {
-            Ok(done) => {
-                record(&services, &intent.key, &done.to_record()).await;
-                (Tried::Happened, Ok(done))
-            }
-            Err(error) => {
-                // Only what certainly did not happen is forgotten; an earlier try of unknown outcome stays unknown.
-                let unknown = unsure || matches!(error, HubError::Ambiguous(_) | HubError::Malformed(_));
-                if !unknown {
-                    abandon(&services, &intent).await;
-                }
-                let tried = if unknown { Tried::Unknown } else { Tried::DidNotHappen };
-                (tried, Err(hub_refusal(error)))
-            }
-        };
-        note_keys(&services, honoured).await;
-        (tried, answer)
-    }
-}
-
-/// Whether the Hub is known to honour keys. Before an effect of unknown outcome the store is asked, too: this process may
-/// never have written to the Hub, but others have.
-async fn known_honoured(services: &GuestServices, unsure: bool) -> bool {
-    let known = services.hub.honours_keys();
-    if known || !unsure {
-        return known;
-    }
-    match services.effects.keys_honoured(services.hub.address()).await {
-        Ok(noted) => {
-            if noted {
-                services.hub.believe_honours_keys();
-            }
-            noted
-        }
-        Err(error) => {
-            warn!(%error, "could not find out whether the Hub honours idempotency keys");
-            false
-        }
-    }
-}
-
-/// Tell the others if an answer has just shown whether the Hub honours keys.
-async fn note_keys(services: &GuestServices, before: bool) {
-    let honoured = services.hub.honours_keys();
-    if honoured != before
-        && let Err(error) = services.effects.note_keys(services.hub.address(), honoured).await
-    {
-        warn!(%error, "could not note whether the Hub honours idempotency keys");
-    }
-}
-
-/// How often the record of an effect that happened is tried: without it the effect counts as unknown.
-const RECORD_TRIES: u32 = 3;
-
-async fn record(services: &GuestServices, key: &EffectKey, result: &str) {
-    for attempt in 1..=RECORD_TRIES {
-        match services.effects.finish(key, result).await {
-            Ok(()) => return,
-            Err(error) if attempt == RECORD_TRIES => {
-                warn!(effect = %key, %error, "could not record an effect that happened; a repeat will ask the Hub again");
-            }
-            Err(error) => debug!(effect = %key, %error, attempt, "could not record an effect yet"),
-        }
-    }
-}
-
-async fn abandon(services: &GuestServices, intent: &EffectIntent) {
-    if let Err(error) = services.effects.abandon(intent).await {
-        warn!(effect = %intent.key, %error, "could not forget an effect that did not happen; it stays counted");
-    }
-}
-
 fn hub_refusal(error: HubError) -> Refusal {
     match error {
         HubError::NotFound(message) => Refusal::NotFound(message),
@@ -315,12 +203,20 @@ fn refused(error: StoreError) -> Refusal {
     }
 }
 
-/// Refuse what the limits leave no room for at all, before anything is recorded.
-fn check_content(content: &str) -> Result<(), Refusal> {
+/// The longest id that a guest may name, in bytes: ids become part of an effect's key, which the store keeps for weeks.
+const LONGEST_ID: usize = 1024;
+
+/// Refuse what can't be written at all, before anything is recorded.
+fn check_text(content: &str, ids: [Option<&str>; 2]) -> Result<(), Refusal> {
     if content.trim().is_empty() {
         return Err(Refusal::Invalid("the text is empty".to_owned()));
     }
-    Ok(())
+    match ids.into_iter().flatten().map(str::len).find(|len| *len > LONGEST_ID) {
+        Some(len) => Err(Refusal::Invalid(format!(
+            "an id of {len} bytes is longer than the {LONGEST_ID} that an id can have"
+        ))),
+        None => Ok(()),
+    }
 }
 
 #[async_trait]
@@ -360,7 +256,7 @@ impl GuestHost for ActivationHost {
     }
 
     async fn create_post(&self, post: NewPost, about: Option<String>) -> Result<Post, Refusal> {
-        check_content(&post.content)?;
+        check_text(&post.content, [about.as_deref(), None])?;
         let (hub, agent) = (Arc::clone(&self.services.hub), self.agent.clone());
         self.see_through(EffectKind::Post, "", about.as_deref(), move |key, unsure| async move {
             hub.create_post(&agent, &post, &key, unsure).await
@@ -369,7 +265,7 @@ impl GuestHost for ActivationHost {
     }
 
     async fn create_comment(&self, comment: NewComment, about: Option<String>) -> Result<Comment, Refusal> {
-        check_content(&comment.content)?;
+        check_text(&comment.content, [about.as_deref(), Some(&comment.post_id)])?;
         let (hub, agent) = (Arc::clone(&self.services.hub), self.agent.clone());
         let target = comment.post_id.clone();
         self.see_through(

@@ -1,4 +1,7 @@
 //! Turns agents that the Hub named into work items, in the leader's name.
+//!
+//! What the Hub names is collected first and looked up afterwards, on a thread that may block: definitions are files, and
+//! ten thousand of them read among the host's own tasks would hold up renewals.
 
 use std::{
     collections::HashSet,
@@ -7,7 +10,9 @@ use std::{
     time::Duration,
 };
 
-use tracing::{info, warn};
+use anyhow::Context;
+use tokio::task;
+use tracing::{debug, info, warn};
 
 use super::election::LeaderTerm;
 use crate::{
@@ -31,15 +36,15 @@ const BATCH: usize = 200;
 /// The most agents that one poll turns into items; a plain poll may name a million.
 pub const MOST_AGENTS: usize = 10_000;
 
+/// The most agents that are taken from one answer of the Hub, those without a definition included; some 20 MB of names.
+pub const MOST_NAMED: usize = 100_000;
+
 /// How many names without a usable definition are remembered as already logged.
 const MOST_REMEMBERED: usize = 10_000;
 
 pub struct Intake {
     pub queue: Arc<dyn WorkQueue>,
-    pub definitions: Arc<dyn Definitions>,
-    pub telemetry: Arc<dyn Telemetry>,
-    /// What was already complained about, so that a poll every second does not fill the log.
-    complained: Mutex<HashSet<String>>,
+    roster: Arc<Roster>,
 }
 
 /// What one poll added to the queue.
@@ -55,9 +60,11 @@ impl Intake {
     pub fn new(queue: Arc<dyn WorkQueue>, definitions: Arc<dyn Definitions>, telemetry: Arc<dyn Telemetry>) -> Intake {
         Intake {
             queue,
-            definitions,
-            telemetry,
-            complained: Mutex::default(),
+            roster: Arc::new(Roster {
+                definitions,
+                telemetry,
+                complained: Mutex::default(),
+            }),
         }
     }
 
@@ -71,23 +78,16 @@ impl Intake {
             .map_or(0, |(_, free)| free))
     }
 
-    /// Collects the agents of one poll that have a definition and want this kind of work.
-    pub fn collector(&self, task_type: TaskType) -> Collector<'_> {
-        Collector {
-            intake: self,
-            task_type,
-            items: Vec::new(),
-        }
-    }
-
-    /// Enqueue what was collected, batch by batch, checking the leadership before each.
-    pub async fn enqueue(&self, term: &LeaderTerm, items: Vec<WorkItem>) -> anyhow::Result<Taken> {
+    /// Enqueue those of the collected agents that have a definition and want this kind of work: batch by batch, checking
+    /// the leadership before each.
+    pub async fn enqueue(&self, term: &LeaderTerm, task_type: TaskType, named: Collector) -> anyhow::Result<Taken> {
+        let items = self.items(named, task_type).await?;
         let mut taken = Taken::default();
         for batch in items.chunks(BATCH) {
             let fence = term.check()?;
-            let answers = self.queue.enqueue(Some(fence), batch.to_vec()).await?;
+            let answers = term.written(self.queue.enqueue(Some(fence), batch.to_vec()).await)?;
             for (item, answer) in batch.iter().zip(&answers) {
-                self.telemetry.enqueued(item.task_type, answer);
+                self.roster.telemetry.enqueued(item.task_type, answer);
                 match answer {
                     Enqueued::Added(state) => {
                         taken.news += 1;
@@ -105,6 +105,32 @@ impl Intake {
         Ok(taken)
     }
 
+    async fn items(&self, named: Collector, task_type: TaskType) -> anyhow::Result<Vec<WorkItem>> {
+        if named.agents.is_empty() {
+            return Ok(Vec::new());
+        }
+        let roster = Arc::clone(&self.roster);
+        task::spawn_blocking(move || {
+            let items = named
+                .agents
+                .into_iter()
+                .filter_map(|agent| roster.item(agent, task_type));
+            items.take(MOST_AGENTS).collect()
+        })
+        .await
+        .context("looking up the agents that the Hub named")
+    }
+}
+
+/// Who of the agents that the Hub names can be run.
+struct Roster {
+    definitions: Arc<dyn Definitions>,
+    telemetry: Arc<dyn Telemetry>,
+    /// What was already complained about, so that a poll every second does not fill the log.
+    complained: Mutex<HashSet<String>>,
+}
+
+impl Roster {
     /// The item for a polled agent, if it has a definition and wants such work.
     fn item(&self, polled: PolledAgent, task_type: TaskType) -> Option<WorkItem> {
         let name = match AgentName::new(polled.name.clone()) {
@@ -164,28 +190,24 @@ pub fn made_at(id: ItemId) -> UnixMillis {
     UnixMillis(i64::try_from(millis).unwrap_or(i64::MAX))
 }
 
-/// See [`Intake::collector`].
-pub struct Collector<'a> {
-    intake: &'a Intake,
-    task_type: TaskType,
-    items: Vec<WorkItem>,
+/// Takes the agents of one answer as they come.
+#[derive(Default)]
+pub struct Collector {
+    agents: Vec<PolledAgent>,
 }
 
-impl Collector<'_> {
+impl Collector {
     /// Take one agent; `Break` once there are enough for one poll.
     pub fn take(&mut self, polled: PolledAgent) -> ControlFlow<()> {
-        if let Some(item) = self.intake.item(polled, self.task_type) {
-            self.items.push(item);
+        self.agents.push(polled);
+        if self.agents.len() < MOST_NAMED {
+            return ControlFlow::Continue(());
         }
-        if self.items.len() < MOST_AGENTS {
-            ControlFlow::Continue(())
-        } else {
-            ControlFlow::Break(())
-        }
-    }
-
-    pub fn into_items(self) -> Vec<WorkItem> {
-        self.items
+        debug!(
+            agents = self.agents.len(),
+            "the Hub names more agents than one poll takes"
+        );
+        ControlFlow::Break(())
     }
 }
 

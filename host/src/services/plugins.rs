@@ -5,13 +5,13 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, PoisonError, RwLock, RwLockWriteGuard,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 use anyhow::Context;
-use tokio::task;
+use tokio::{sync::Mutex, task};
 use tracing::{error, info};
 
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
         plugin::{Generation, Manifest},
     },
     ports::{
-        plugin_source::PluginSource,
+        plugin_source::{FoundPlugin, PluginSource},
         plugin_store::PluginStore,
         sandbox::{Prepared, Sandbox},
     },
@@ -69,6 +69,7 @@ pub struct Plugins {
     source: Arc<dyn PluginSource>,
     /// By name; what could not even tell its name is under its origin.
     table: RwLock<BTreeMap<String, PluginStatus>>,
+    loading: Mutex<()>,
 }
 
 impl Plugins {
@@ -78,75 +79,113 @@ impl Plugins {
             numbers,
             source,
             table: RwLock::default(),
+            loading: Mutex::default(),
         }
     }
 
-    /// Read and compile everything there is. A broken plugin is reported and leaves the others alone.
+    /// Read and compile everything there is; again, whenever that may have changed. A broken plugin is reported and leaves
+    /// the others alone, and what ran under its name before goes on. What is gone from the source is forgotten. An error
+    /// is the source's or the store's, none of a plugin.
     pub async fn load_all(&self) -> anyhow::Result<()> {
+        // One at a time: two would undo each other's work.
+        let _loading = self.loading.lock().await;
         let source = Arc::clone(&self.source);
         let found = task::spawn_blocking(move || source.scan())
             .await
             .context("reading the plugins")?
             .map_err(anyhow::Error::msg)?;
+        let mut seen: BTreeMap<String, String> = BTreeMap::new();
         for plugin in found {
-            let status = match plugin.content {
-                Err(why) => {
-                    error!(plugin = plugin.origin, why, "can't load a plugin");
-                    PluginStatus {
-                        name: plugin.origin.clone(),
-                        origin: plugin.origin,
-                        loaded: None,
-                        error: Some(why),
+            let before = self.before(&plugin);
+            let mut status = match plugin.content {
+                Err(why) => broken(&plugin.origin, before, why),
+                Ok((manifest, component)) => match seen.get(manifest.name.as_str()) {
+                    Some(first) => {
+                        let why = format!("plugin {} is in {first} already; rename or remove one", manifest.name);
+                        broken(&plugin.origin, None, why)
                     }
-                }
-                Ok((manifest, component)) => self.load(plugin.origin, manifest, component).await,
+                    None => self.load(plugin.origin, manifest, component, before).await?,
+                },
             };
-            self.table
-                .write()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(status.name.clone(), status);
+            if let Some(first) = seen.get(&status.name) {
+                // Its manifest can't be read and its place ran under a name that another place has now.
+                error!(
+                    plugin = status.name,
+                    origin = status.origin,
+                    first,
+                    "two places with one plugin"
+                );
+                status = PluginStatus {
+                    name: status.origin.clone(),
+                    loaded: None,
+                    ..status
+                };
+            }
+            seen.insert(status.name.clone(), status.origin.clone());
+            self.write().insert(status.name.clone(), status);
         }
+        self.write().retain(|name, _| seen.contains_key(name));
         Ok(())
     }
 
-    async fn load(&self, origin: String, manifest: Manifest, component: Vec<u8>) -> PluginStatus {
-        let name = manifest.name.to_string();
-        match self.prepare(manifest, component).await {
-            Ok(loaded) => {
-                info!(plugin = name, generation = loaded.generation.number, digest = %loaded.generation.digest.short(), "plugin ready");
-                PluginStatus {
-                    name,
-                    origin,
-                    loaded: Some(Arc::new(loaded)),
-                    error: None,
-                }
-            }
-            Err(why) => {
-                let why = format!("{why:#}");
-                error!(plugin = name, origin, why, "can't load a plugin");
-                PluginStatus {
-                    name,
-                    origin,
-                    loaded: None,
-                    error: Some(why),
-                }
-            }
+    /// What stood for this place, or under this name, until now.
+    fn before(&self, found: &FoundPlugin) -> Option<PluginStatus> {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        match &found.content {
+            Ok((manifest, _)) => table.get(manifest.name.as_str()).cloned(),
+            Err(_) => table.values().find(|status| status.origin == found.origin).cloned(),
         }
     }
 
-    async fn prepare(&self, manifest: Manifest, component: Vec<u8>) -> anyhow::Result<LoadedPlugin> {
-        let prepared = self.sandbox.prepare(&manifest, component).await?;
-        let digest = prepared.facts().digest;
-        let number = self.numbers.generation(&manifest.name, &digest).await?;
-        let generation = Generation {
-            manifest,
-            number,
-            digest,
+    fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<String, PluginStatus>> {
+        self.table.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn load(
+        &self,
+        origin: String,
+        manifest: Manifest,
+        component: Vec<u8>,
+        before: Option<PluginStatus>,
+    ) -> anyhow::Result<PluginStatus> {
+        let name = manifest.name.to_string();
+        let prepared = match self.sandbox.prepare(&manifest, component).await {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                let before = before.or(Some(PluginStatus {
+                    name,
+                    origin: origin.clone(),
+                    loaded: None,
+                    error: None,
+                }));
+                return Ok(broken(&origin, before, error.to_string()));
+            }
         };
-        Ok(LoadedPlugin {
-            generation,
-            prepared,
-            activations: AtomicU64::new(0),
+        let digest = prepared.facts().digest;
+        let running = before.and_then(|before| before.loaded);
+        let unchanged = running.filter(|r| r.generation.digest == digest && r.generation.manifest == manifest);
+        let loaded = match unchanged {
+            Some(running) => running,
+            None => {
+                let number = self.numbers.generation(&manifest.name, &digest).await;
+                let number = number.with_context(|| format!("asking the store for the generation of plugin {name}"))?;
+                info!(plugin = name, generation = number, digest = %digest.short(), "plugin ready");
+                Arc::new(LoadedPlugin {
+                    generation: Generation {
+                        manifest,
+                        number,
+                        digest,
+                    },
+                    prepared,
+                    activations: AtomicU64::new(0),
+                })
+            }
+        };
+        Ok(PluginStatus {
+            name,
+            origin,
+            loaded: Some(loaded),
+            error: None,
         })
     }
 
@@ -185,5 +224,26 @@ impl Plugins {
             .values()
             .cloned()
             .collect()
+    }
+}
+
+/// A plugin that can't be loaded as it is now; what stood in its place before goes on.
+fn broken(origin: &str, before: Option<PluginStatus>, why: String) -> PluginStatus {
+    let (name, loaded) = match before {
+        Some(before) => (before.name, before.loaded),
+        None => (origin.to_owned(), None),
+    };
+    error!(
+        plugin = name,
+        origin,
+        why,
+        still_runs = loaded.is_some(),
+        "can't load a plugin"
+    );
+    PluginStatus {
+        name,
+        origin: origin.to_owned(),
+        loaded,
+        error: Some(why),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, Write},
+    os::unix::fs::PermissionsExt,
     process::{Command, Output, Stdio},
 };
 
@@ -289,6 +290,50 @@ fn the_hub_tells_its_page_and_stops_on_a_signal() {
     let process = rustix::process::Pid::from_child(&hub);
     rustix::process::kill_process(process, rustix::process::Signal::TERM).unwrap();
     assert_eq!(hub.wait().unwrap().code(), Some(0));
+}
+
+/// What a newcomer does in a fresh clone: no data folder, and a folder among the agents that is none.
+#[tokio::test]
+async fn dev_starts_where_nothing_is_there_yet() {
+    let folder = tempfile::tempdir().unwrap();
+    for path in ["plugins", "agents/Not A Name"] {
+        fs::create_dir_all(folder.path().join(path)).unwrap();
+    }
+    write(
+        &folder.path().join("agents/echo/config.yaml"),
+        "name: echo\nplugin: echo\n",
+    );
+    let mut dev = warren(folder.path())
+        .args(["dev", "--listen", "127.0.0.1:0", "--hub-listen", "127.0.0.1:0"])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let data = folder.path().join("warren-data");
+    wait_until(|| async { data.join("api-token").exists() && data.join("hub.db").exists() }).await;
+    let mode = fs::metadata(&data).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700, "what agents keep is nobody else's to read");
+    let process = rustix::process::Pid::from_child(&dev);
+    rustix::process::kill_process(process, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(dev.wait().unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn who_may_not_read_the_token_may_still_ask() {
+    let served = Served::start().await;
+    let ask = |args: &'static [&'static str]| {
+        let mut command = warren(served.folder.path());
+        command
+            .args(args)
+            .env("WARREN_API_LISTEN", served.address.to_string())
+            .env("WARREN_API_TOKEN_FILE", served.folder.path());
+        tokio::task::spawn_blocking(move || command.output().unwrap())
+    };
+    assert_ends(&ask(&["status"]).await.unwrap(), 0, &["host-1"]);
+    let submit = ask(&["submit", "echo", "--payload", "x", "--agent-id", "a1"])
+        .await
+        .unwrap();
+    assert_ends(&submit, 1, &["this command has no token", "can't be read"]);
+    assert_ends(&ask(&["agent", "show", ".."]).await.unwrap(), 3, &["\"..\" is no name"]);
 }
 
 async fn wait_until<F: Future<Output = bool>>(holds: impl Fn() -> F) {

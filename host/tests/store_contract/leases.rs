@@ -121,6 +121,7 @@ pub async fn missing_plugin_delays<H: Harness>() {
         (state(&store, &item).await, due(&store, &item).await),
         (ItemState::Delayed, seconds(30))
     );
+    assert_eq!(known(&store, "a").await.last_started, None, "nothing was started");
     claim_none(&store).await;
     harness.advance(seconds(30));
     assert_eq!(sweep(&store).await.promoted, 1);

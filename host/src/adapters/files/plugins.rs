@@ -119,6 +119,19 @@ pub fn read_plugin(path: &Path) -> Result<(Manifest, Vec<u8>), PluginFileError> 
     Ok((manifest, bytes))
 }
 
+/// Reads a component that no manifest names.
+///
+/// # Errors
+/// A file that is absent, unreadable or too large.
+pub fn read_component(path: &Path) -> Result<Vec<u8>, PluginFileError> {
+    bounded::bytes(path, MAX_COMPONENT).map_err(|unreadable| {
+        PluginFileError(match unreadable {
+            bounded::Unreadable::Absent => format!("{} can't be read: there is no such file", path.display()),
+            bounded::Unreadable::Failed(why) => why,
+        })
+    })
+}
+
 fn read_manifest(path: &Path) -> Result<(Manifest, String), PluginFileError> {
     let text = bounded::text(path, MAX_MANIFEST).map_err(|unreadable| {
         PluginFileError(unreadable.words(path, "a plugin is a folder with plugin.toml and its component"))

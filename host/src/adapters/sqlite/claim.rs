@@ -203,8 +203,8 @@ fn activate(
     let waited = step.now.since(item.ready_at);
     let text = token.to_string();
     step.run(
-        "UPDATE items SET state = 'active', host = ?2, token = ?3, lease_until = ?4, probe = ?5, waited = ?6, note = '' \
-         WHERE seq = ?1",
+        "UPDATE items SET state = 'active', host = ?2, token = ?3, lease_until = ?4, probe = ?5, waited = ?6, note = '', \
+         started_before = (SELECT last_started FROM agents WHERE id = agent_id) WHERE seq = ?1",
         params![item.seq, host.as_str(), text, (step.now + lease).0, probe, millis(waited)],
     )?;
     let work = item.record.item;

@@ -173,11 +173,17 @@ pub(super) fn give_back(step: &mut Step<'_>, id: ItemId, token: ClaimToken, why:
     places::end_claim(step, &item, "returned", None)?;
     let place = match why {
         GiveBack::Shutdown => Place::Queued,
-        GiveBack::PluginUnavailable { retry_after } => Place::Delayed {
-            until: step.now + retry_after,
-            by_breaker: false,
-            note: "the host that took it can't run the agent's plugin".to_owned(),
-        },
+        GiveBack::PluginUnavailable { retry_after } => {
+            step.run(
+                "UPDATE agents SET last_started = (SELECT started_before FROM items WHERE seq = ?2) WHERE id = ?1",
+                params![item.record.item.agent_id.as_str(), item.seq],
+            )?;
+            Place::Delayed {
+                until: step.now + retry_after,
+                by_breaker: false,
+                note: "the host that took it can't run the agent's plugin".to_owned(),
+            }
+        }
     };
     places::put(step, &item, &place, true)?;
     if place != Place::Queued {

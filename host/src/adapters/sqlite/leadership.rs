@@ -1,5 +1,4 @@
-//! The leader's lease. One host owns the file, so there is rarely a rival; but two starts of one process can overlap, and
-//! what is fenced here is what Redis will have to fence.
+//! The leader's lease. One host owns the file, so there is no rival; but what is fenced here is what Redis will have to fence.
 
 use std::time::Duration;
 

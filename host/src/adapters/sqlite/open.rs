@@ -1,18 +1,22 @@
 //! Opening the file: one owner, the right schema, a store that says who it is.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{Read, Seek, Write},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, config::DbConfig};
 use thiserror::Error;
 use uuid::Uuid;
 
 use super::rows::unavailable;
-use crate::domain::{ids::HostName, time::UnixMillis};
+use crate::{
+    domain::{ids::HostName, time::UnixMillis},
+    ports::store::StoreError,
+};
 
 /// The schema that this version writes. A minor step is one that the version before can live with.
 const SCHEMA: (u32, u32) = (1, 0);
@@ -154,8 +158,7 @@ pub(super) fn open(file: &Path, wall: UnixMillis) -> Result<Opened, OpenError> {
         .map_err(sorted)?;
     let reader = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .map_err(sorted)?;
-    reader.busy_timeout(BUSY_TIMEOUT).map_err(sorted)?;
-    reader.set_prepared_statement_cache_capacity(STATEMENTS);
+    set_up(&reader).map_err(sorted)?;
     Ok(Opened {
         writer,
         reader,
@@ -165,9 +168,18 @@ pub(super) fn open(file: &Path, wall: UnixMillis) -> Result<Opened, OpenError> {
     })
 }
 
-fn configure(db: &Connection) -> rusqlite::Result<()> {
+/// What both connections are given.
+fn set_up(db: &Connection) -> rusqlite::Result<()> {
     db.busy_timeout(BUSY_TIMEOUT)?;
     db.set_prepared_statement_cache_capacity(STATEMENTS);
+    // One plan per statement. Otherwise SQLite compiles a statement anew whenever a bound value changes that might suggest
+    // another plan, which is at every enqueue, renewal and effect; no plan here is to depend on a value.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
+}
+
+fn configure(db: &Connection) -> rusqlite::Result<()> {
+    set_up(db)?;
     db.pragma_update(None, "journal_mode", "WAL")?;
     // Every commit is on the disk before it is answered.
     db.pragma_update(None, "synchronous", "FULL")?;
@@ -232,4 +244,38 @@ fn create(db: &mut Connection, wall: UnixMillis) -> rusqlite::Result<()> {
         transaction.execute("INSERT INTO meta (key, value) VALUES (?1, ?2)", [key, &value])?;
     }
     transaction.commit()
+}
+
+/// Which file was opened, so that its disappearance is noticed: SQLite goes on writing into a file that has no name any
+/// more, and everything would be gone with the process.
+pub(super) struct OpenFile {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl OpenFile {
+    pub fn at(path: &Path) -> Result<OpenFile, OpenError> {
+        let found = fs::metadata(path).map_err(|error| OpenError::Unusable {
+            file: path.to_owned(),
+            reason: error.to_string(),
+        })?;
+        Ok(OpenFile {
+            path: path.to_owned(),
+            device: found.dev(),
+            inode: found.ino(),
+        })
+    }
+
+    /// Whether the path still leads to the file that is open.
+    pub fn check(&self) -> Result<(), StoreError> {
+        match fs::metadata(&self.path) {
+            Ok(found) if (found.dev(), found.ino()) == (self.device, self.inode) => Ok(()),
+            _ => Err(StoreError::Unavailable(format!(
+                "{} was deleted, moved or replaced under the running host, which keeps working on the old file until it \
+                 stops: put the old file back, or stop the host and start it on the new one",
+                self.path.display()
+            ))),
+        }
+    }
 }

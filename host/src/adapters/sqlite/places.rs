@@ -164,8 +164,11 @@ pub(super) fn depth(step: &Step<'_>, priority: Priority) -> Result<u64, StoreErr
 }
 
 pub(super) fn depth_of_rank(step: &Step<'_>, rank: i64) -> Result<u64, StoreError> {
+    // Three look-ups: for an IN, SQLite would build a table of the three words at each call.
     let depth = step.first(
-        "SELECT sum(n) FROM counts WHERE state IN ('queued', 'waiting', 'held') AND priority = ?1",
+        "SELECT (SELECT n FROM counts WHERE state = 'queued' AND priority = ?1) \
+         + (SELECT n FROM counts WHERE state = 'waiting' AND priority = ?1) \
+         + (SELECT n FROM counts WHERE state = 'held' AND priority = ?1)",
         [rank],
         |row| row.get::<_, Option<i64>>(0),
     )?;

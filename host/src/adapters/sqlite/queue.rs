@@ -34,9 +34,11 @@ use crate::{
 impl WorkQueue for SqliteStore {
     async fn health(&self) -> Result<StoreHealth, StoreError> {
         let (incarnation, description) = (self.incarnation.clone(), self.description.clone());
+        let file = self.file.clone();
         // Asked of the writer: a store that can't write is not healthy.
         self.workers
             .write(move |step| {
+                file.check()?;
                 Ok(StoreHealth {
                     incarnation,
                     description,
@@ -113,7 +115,8 @@ impl WorkQueue for SqliteStore {
             }
             loop {
                 match timeout_at(deadline, ends.recv()).await {
-                    Err(_) => return Ok(record),
+                    // As it is now, not as it was when the wait began.
+                    Err(_) => return self.item(id).await,
                     Ok(Ok(ended)) if ended != id => {}
                     Ok(Ok(_) | Err(RecvError::Lagged(_))) => break,
                     Ok(Err(RecvError::Closed)) => return Ok(record),

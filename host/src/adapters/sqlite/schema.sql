@@ -33,6 +33,7 @@ CREATE TABLE items (
     token TEXT,
     lease_until INTEGER,
     probe INTEGER NOT NULL DEFAULT 0,
+    started_before INTEGER,             -- the agent's last start before this claim: a claim that ran nothing gives it back
     waited INTEGER NOT NULL DEFAULT 0,  -- milliseconds, as the claim was answered
     reason TEXT,
     ended_at INTEGER,

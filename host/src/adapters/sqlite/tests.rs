@@ -426,3 +426,17 @@ async fn a_new_owner_ends_what_a_dead_one_of_any_name_held() {
     assert_eq!(claim(&store).await.len(), 1, "the item is ready again at once");
     assert_eq!(store.take_over().await, Ok(1));
 }
+
+#[tokio::test]
+async fn a_file_that_was_taken_away_is_not_healthy() {
+    let (folder, store) = fresh();
+    let (path, aside) = (folder.path().join("store.db"), folder.path().join("aside.db"));
+    store.health().await.unwrap();
+    std::fs::rename(&path, &aside).unwrap();
+    let error = store.health().await.unwrap_err().to_string();
+    assert!(error.contains("store.db") && error.contains("deleted"), "{error}");
+    std::fs::write(&path, "another").unwrap();
+    store.health().await.unwrap_err();
+    std::fs::rename(&aside, &path).unwrap();
+    store.health().await.unwrap();
+}

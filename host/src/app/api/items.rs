@@ -5,11 +5,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use axum::{
     Json,
     body::Bytes,
-    extract::{State, rejection::BytesRejection},
+    extract::{FromRequest, Request, State, rejection::BytesRejection},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
+use tokio::time;
 
 use super::{
     Api, LONGEST_WAIT, Params, Segment,
@@ -23,7 +24,7 @@ use crate::{
         time::UnixMillis,
         work_item::{ItemState, MAX_PAYLOAD, Priority, TaskType, WorkItem},
     },
-    ports::{definitions::DefinitionError, work_queue::Enqueued},
+    ports::{definitions::DefinitionError, telemetry::Telemetry, work_queue::Enqueued},
 };
 
 /// JSON may need six bytes for one of the payload's; what is around it is small.
@@ -32,17 +33,26 @@ pub const LARGEST_BODY: usize = 6 * MAX_PAYLOAD + 64 * 1024;
 /// How long somebody should wait who finds the queue full: about what a few items take.
 const FULL_RETRY: Duration = Duration::from_secs(5);
 
+/// How long a request's body may take.
+const BODY_WITHIN: Duration = Duration::from_secs(30);
+
 /// A `traceparent` is 55 characters; later versions may be longer.
 const LONGEST_TRACE: usize = 256;
 
-pub async fn submit(
-    State(api): State<Api>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, ApiError> {
+pub async fn submit(State(api): State<Api>, request: Request) -> Result<Response, ApiError> {
+    let headers = request.headers().clone();
+    let body = time::timeout(BODY_WITHIN, Bytes::from_request(request, &api))
+        .await
+        .map_err(|_| {
+            let message = format!("the request's body did not arrive within {BODY_WITHIN:?}");
+            ApiError::new(StatusCode::REQUEST_TIMEOUT, "too_slow", message)
+        })?;
     let item = work_item(&api, read(&headers, body)?, &headers).await?;
     let id = item.id;
     let answers = api.ask(api.store.queue.enqueue(None, vec![item])).await?;
+    if let Some(answer) = answers.first() {
+        api.metrics.enqueued(TaskType::Direct, answer);
+    }
     let state = match answers.into_iter().next() {
         Some(Enqueued::Added(state)) => state,
         Some(Enqueued::Full { limit }) => {

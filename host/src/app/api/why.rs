@@ -7,6 +7,7 @@ use crate::{
     domain::{
         agent::AgentDefinition,
         breaker::BreakerState,
+        ending::brief,
         time::UnixMillis,
         work_item::{ItemRecord, ItemState, TaskType},
     },
@@ -79,7 +80,7 @@ fn last_failure(record: &AgentRecord) -> String {
         Some(reason) if record.last_detail.is_empty() => format!("; it last ended with {reason}"),
         Some(reason) => format!(
             "; it last ended with {reason}: {}",
-            record.last_detail.trim_end_matches('.')
+            brief(&record.last_detail).trim_end_matches('.')
         ),
         None => String::new(),
     }
@@ -139,12 +140,14 @@ fn rest(record: &AgentRecord, definition: Option<&AgentDefinition>) -> Vec<Strin
 }
 
 fn ordinal(n: u32) -> String {
-    match n {
-        0 | 1 => "1st".to_owned(),
-        2 => "2nd".to_owned(),
-        3 => "3rd".to_owned(),
-        n => format!("{n}th"),
-    }
+    let ending = match (n % 10, n % 100) {
+        (_, 11..=13) => "th",
+        (1, _) => "st",
+        (2, _) => "nd",
+        (3, _) => "rd",
+        _ => "th",
+    };
+    format!("{n}{ending}")
 }
 
 fn daily_limits(record: &AgentRecord, definition: &AgentDefinition) -> Vec<String> {
@@ -170,7 +173,7 @@ fn of_item(record: &ItemRecord) -> String {
     let note = if record.note.is_empty() {
         String::new()
     } else {
-        format!(": {}", record.note.trim_end_matches('.'))
+        format!(": {}", brief(&record.note).trim_end_matches('.'))
     };
     match record.state {
         ItemState::Queued => format!("{what} is ready, and is run when a host has a free slot."),
@@ -193,7 +196,7 @@ fn last(record: &AgentRecord) -> Option<String> {
     let detail = if record.last_detail.is_empty() {
         String::new()
     } else {
-        format!(": {}", record.last_detail.trim_end_matches('.'))
+        format!(": {}", brief(&record.last_detail).trim_end_matches('.'))
     };
     Some(match record.last_ended {
         Some(at) => format!("It last ran until {} and ended with {reason}{detail}.", time(at)),

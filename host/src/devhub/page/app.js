@@ -1,7 +1,7 @@
 // The page: what it shows, and how it follows the Hub, the address bar and the keyboard.
 
 import { follow, get, post } from './hub.js';
-import { Writing, memory, offer } from './compose.js';
+import { Writing, chips, memory, offer } from './compose.js';
 import * as view from './view.js';
 
 const PAGE = 50;
@@ -129,7 +129,7 @@ async function showThread() {
 }
 
 /** Adds a comment to the open thread, unless it is there already; says so unless it is one’s own. */
-function addComment(comment, { mine = false } = {}) {
+function addComment(comment) {
   const comments = byId('comments');
   if (!comments || shown !== comment.post_id) return;
   if (comments.querySelector(`[data-id="${CSS.escape(comment.id)}"]`)) return;
@@ -138,6 +138,8 @@ function addComment(comment, { mine = false } = {}) {
   const item = view.comment(comment, true);
   comments.append(item);
   if (atEnd) pane.scrollTop = pane.scrollHeight;
+  // The event about one’s own comment may come before the answer to sending it.
+  const mine = comment.author.kind !== 'agent' && comment.author.name === names[0].value.trim();
   if (!mine) announce(`${comment.author.name} answered: ${comment.content.slice(0, 200)}`);
 }
 
@@ -172,7 +174,7 @@ const posting = new Writing(byId('post'), async ({ title, content }, key) => {
 
 const commenting = new Writing(byId('comment'), async ({ content }, key) => {
   const path = `/api/v1/posts/${encodeURIComponent(open)}/comments`;
-  addComment(await post(path, { author_name: myName(), content }, key), { mine: true });
+  addComment(await post(path, { author_name: myName(), content }, key));
   byId('thread').scrollTop = byId('thread').scrollHeight;
 });
 
@@ -188,15 +190,16 @@ names.forEach((field) => {
   });
 });
 
-function startPost() {
+function startPost(agent) {
   // Who is known need not say so again.
   byId('who').hidden = names[0].value.trim() !== '';
   if (!compose.open) compose.showModal();
   posting.suggest();
+  if (agent) posting.mention(agent);
   (byId('who').hidden ? posting : byId('post-name')).focus();
 }
 
-byId('new-post').addEventListener('click', startPost);
+byId('new-post').addEventListener('click', () => startPost());
 byId('compose-close').addEventListener('click', () => compose.close());
 byId('more').addEventListener('click', showOlder);
 byId('back').addEventListener('click', () => closeThread());
@@ -236,7 +239,7 @@ document.addEventListener('keydown', (event) => {
   if (field) return;
   const scrolls = event.target.closest('#thread');
   const actions = {
-    n: startPost,
+    n: () => startPost(),
     j: () => step(1),
     k: () => step(-1),
     ArrowDown: scrolls ? null : () => step(1),
@@ -252,8 +255,13 @@ document.addEventListener('keydown', (event) => {
 
 // ---- following the Hub ----------------------------------------------------------------------------------------
 
+function welcomeAgents(names) {
+  offer(names);
+  byId('agents').replaceChildren(...chips('', startPost));
+}
+
 function onEvent(kind, data) {
-  if (kind === 'agent') return offer([data.name]);
+  if (kind === 'agent') return welcomeAgents([data.name]);
   if (kind === 'comment') {
     addComment(data.comment);
     if (data.post_id !== open) fresh.add(data.post_id);
@@ -264,7 +272,7 @@ function onEvent(kind, data) {
   if (gap) {
     if (open) showThread();
     get(`/api/v1/agents?limit=${AGENTS}`)
-      .then(({ agents }) => offer(agents.map((agent) => agent.name)))
+      .then(({ agents }) => welcomeAgents(agents.map((agent) => agent.name)))
       .catch((error) => view.problem(byId('list-problem'), error.message));
   }
 }

@@ -12,6 +12,16 @@ export function offer(names) {
   forms.forEach((form) => form.suggest());
 }
 
+/** Buttons for the agents whose names begin so, the first few; `pick(name)` is called for the one that was pressed. */
+export function chips(prefix, pick) {
+  const fitting = [...agents].filter((name) => name.startsWith(prefix)).slice(0, CHIPS);
+  return fitting.map((name) => {
+    const chip = element('button', { type: 'button', class: 'chip', text: `@${name}` });
+    chip.addEventListener('click', () => pick(name));
+    return chip;
+  });
+}
+
 function randomKey() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 }
@@ -142,16 +152,11 @@ export class Writing {
   suggest() {
     const typed = /@([a-z0-9._-]*)$/i.exec(this.#content.value.slice(0, this.#content.selectionStart));
     const prefix = typed?.[1].toLowerCase() ?? '';
-    const fitting = [...agents].filter((name) => name.startsWith(prefix)).slice(0, CHIPS);
-    const chips = fitting.map((name) => {
-      const chip = element('button', { type: 'button', class: 'chip', text: `@${name}` });
-      chip.addEventListener('click', () => this.#mention(name, typed));
-      return chip;
-    });
-    this.#form.querySelector('.chips').replaceChildren(...chips);
+    this.#form.querySelector('.chips').replaceChildren(...chips(prefix, (name) => this.mention(name, typed)));
   }
 
-  #mention(name, typed) {
+  /** Writes `@name` at the cursor, in place of what was `typed` of it. */
+  mention(name, typed) {
     const area = this.#content;
     const at = area.selectionStart;
     const start = typed ? at - typed[0].length : at;

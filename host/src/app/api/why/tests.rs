@@ -225,3 +225,14 @@ fn an_idle_agent_is_told_to_be_idle() {
         &["ended with ok: answered 1", "Nothing stands in its way"],
     );
 }
+
+#[test]
+fn ordinals_read_as_people_say_them() {
+    let said = [1, 2, 3, 4, 11, 12, 13, 21, 22, 103, 111].map(ordinal);
+    assert_eq!(
+        said,
+        [
+            "1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "22nd", "103rd", "111th"
+        ]
+    );
+}

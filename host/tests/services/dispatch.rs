@@ -1,0 +1,148 @@
+//! Claiming: nothing that was claimed is forgotten, whatever becomes of the answer.
+
+use std::{future::pending, time::Duration};
+
+use tokio::time::{self, Instant};
+use warren::domain::work_item::{ItemState, TaskType};
+
+use super::{
+    faults::{Fault, away},
+    rig::{Rig, STORE_TIMEOUT, eventually, item, seconds},
+    sandbox::outcome,
+};
+
+/// Defect 11 and I9: a claim whose answer is lost is asked for again with the same tokens.
+#[tokio::test(start_paused = true)]
+async fn a_claim_whose_answer_is_lost_is_not() {
+    let rig = Rig::start().await;
+    let item = item("a", TaskType::Direct);
+    rig.submit(&item).await;
+    rig.faulty.set("claim", Fault::LoseAnswer);
+    let _running = rig.run(1);
+    rig.reaches(&item, ItemState::Active).await;
+    rig.faulty.heal();
+    let since = Instant::now();
+    rig.reaches(&item, ItemState::Done).await;
+    assert!(since.elapsed() < seconds(1), "not after a lease");
+}
+
+/// Defect 4 for claims: a call that hangs is given up and made again.
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_hangs_is_made_again() {
+    let rig = Rig::start().await;
+    let item = item("a", TaskType::Direct);
+    rig.submit(&item).await;
+    rig.faulty.set("claim", Fault::Hang);
+    let _running = rig.run(1);
+    time::sleep(seconds(10)).await;
+    assert!(
+        (4..=6).contains(&rig.faulty.calls("claim")),
+        "{}",
+        rig.faulty.calls("claim")
+    );
+    rig.faulty.heal();
+    rig.reaches(&item, ItemState::Done).await;
+}
+
+/// I9: what a claim brings after shutdown began is run within the grace period, not dropped.
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_is_answered_during_shutdown_is_run() {
+    let rig = Rig::start().await;
+    let item = item("a", TaskType::Direct);
+    rig.submit(&item).await;
+    rig.faulty.set("claim", Fault::Slow(seconds(1)));
+    let running = rig.run(1);
+    eventually("it claims", || rig.faulty.calls("claim") == 1).await;
+    rig.shutdown.cancel();
+    running.await.unwrap().unwrap();
+    assert_eq!(rig.record(&item).await.state, ItemState::Done);
+}
+
+/// I9: the host stops without the answer to its claim: it asks once more, so that the item need not wait for a lease.
+#[tokio::test(start_paused = true)]
+async fn a_claim_without_an_answer_is_asked_for_once_more_at_shutdown() {
+    let rig = Rig::start().await;
+    let item = item("a", TaskType::Direct);
+    rig.submit(&item).await;
+    rig.faulty.set("claim", Fault::LoseAnswer);
+    let running = rig.run(1);
+    rig.reaches(&item, ItemState::Active).await;
+    rig.faulty.heal();
+    rig.shutdown.cancel();
+    running.await.unwrap().unwrap();
+    assert_eq!(rig.record(&item).await.state, ItemState::Done);
+}
+
+/// A store that is gone does not hold up a shutdown for longer than its calls' bounds.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_does_not_hold_up_the_shutdown() {
+    let rig = Rig::start().await;
+    rig.faulty.set("claim", Fault::Hang);
+    let running = rig.run(1);
+    eventually("it claims", || rig.faulty.calls("claim") == 1).await;
+    rig.shutdown.cancel();
+    let since = Instant::now();
+    running.await.unwrap().unwrap();
+    assert!(
+        since.elapsed() <= STORE_TIMEOUT * 2 + Duration::from_millis(300),
+        "{:?}",
+        since.elapsed()
+    );
+}
+
+/// After shutdown began nothing new is claimed, although items are ready and slots become free.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_claimed_after_shutdown() {
+    let rig = Rig::start().await;
+    rig.guests.play(|_| async {
+        time::sleep(seconds(2)).await;
+        outcome(&[])
+    });
+    let (first, second) = (item("a", TaskType::Direct), item("b", TaskType::Direct));
+    rig.submit(&first).await;
+    let running = rig.run(1);
+    rig.reaches(&first, ItemState::Active).await;
+    rig.submit(&second).await;
+    rig.shutdown.cancel();
+    running.await.unwrap().unwrap();
+    assert_eq!(rig.record(&first).await.state, ItemState::Done);
+    assert_eq!(rig.record(&second).await.state, ItemState::Queued);
+}
+
+/// Handing back is tried again when the store is away for a moment.
+#[tokio::test(start_paused = true)]
+async fn handing_back_is_repeated() {
+    let rig = Rig::start().await;
+    rig.guests.play(|_| pending());
+    let item = item("a", TaskType::Direct);
+    rig.submit(&item).await;
+    let running = rig.run(1);
+    rig.reaches(&item, ItemState::Active).await;
+    rig.faulty.set("give_back", away());
+    rig.shutdown.cancel();
+    eventually("it was tried", || rig.faulty.calls("give_back") == 1).await;
+    rig.faulty.heal();
+    running.await.unwrap().unwrap();
+    assert_eq!(rig.record(&item).await.state, ItemState::Queued);
+}
+
+/// All slots are used at once, and a slot that becomes free is used at once.
+#[tokio::test(start_paused = true)]
+async fn free_slots_are_used() {
+    let rig = Rig::start().await;
+    rig.guests.play(|_| async {
+        time::sleep(seconds(1)).await;
+        outcome(&[])
+    });
+    for n in 0..200 {
+        rig.submit(&item(&format!("agent-{n}"), TaskType::Direct)).await;
+    }
+    let since = Instant::now();
+    let _running = rig.run(100);
+    eventually("all have ended", || rig.seen.endings().len() == 200).await;
+    assert!(
+        since.elapsed() < seconds(4),
+        "two rounds of a second: {:?}",
+        since.elapsed()
+    );
+}

@@ -1,0 +1,246 @@
+//! The real store with faults on command: calls that hang, fail, or are applied and lose their answer.
+//!
+//! Calls run on a blocking thread, which keeps paused time from running on while the store works.
+
+use std::{
+    collections::HashMap,
+    future::pending,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tokio::{runtime::Handle, task};
+use warren::{
+    domain::{
+        effect::EffectKey,
+        event::{Event, NewEvent},
+        ids::{ClaimToken, HostName, ItemId},
+        work_item::{ItemRecord, Priority, WorkItem},
+    },
+    ports::{
+        effects::{EffectIntent, EffectStart, Effects},
+        events::Events,
+        leadership::{Acquired, Bid, Inherited, Leader, Leadership},
+        store::{QueueStats, Store, StoreError, StoreHealth},
+        work_queue::{
+            ClaimRequest, Claimed, Completed, Completion, Enqueued, Fence, GiveBack, ItemFilter, Renewal, Swept,
+            WorkQueue,
+        },
+    },
+};
+
+#[derive(Clone, Debug)]
+pub enum Fault {
+    Hang,
+    Fail(StoreError),
+    /// Applied, but the caller hears of a failure.
+    LoseAnswer,
+    /// Applied; the answer comes this much later.
+    Slow(Duration),
+}
+
+pub fn away() -> Fault {
+    Fault::Fail(StoreError::Unavailable("on purpose".to_owned()))
+}
+
+/// A store whose every call can be made to fail, by its name in the port.
+pub struct Faulty {
+    store: Store,
+    faults: Mutex<HashMap<&'static str, Fault>>,
+    calls: Mutex<HashMap<&'static str, usize>>,
+}
+
+impl Faulty {
+    pub fn new(store: Store) -> Faulty {
+        Faulty {
+            store,
+            faults: Mutex::default(),
+            calls: Mutex::default(),
+        }
+    }
+
+    pub fn set(&self, call: &'static str, fault: Fault) {
+        self.faults.lock().unwrap().insert(call, fault);
+    }
+
+    pub fn heal(&self) {
+        self.faults.lock().unwrap().clear();
+    }
+
+    /// How often a call was made.
+    pub fn calls(&self, call: &'static str) -> usize {
+        self.calls.lock().unwrap().get(call).copied().unwrap_or(0)
+    }
+
+    async fn pass<T, F>(&self, name: &'static str, call: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
+        *self.calls.lock().unwrap().entry(name).or_default() += 1;
+        let fault = self.faults.lock().unwrap().get(name).cloned();
+        let real = || async {
+            let runtime = Handle::current();
+            task::spawn_blocking(move || runtime.block_on(call)).await.unwrap()
+        };
+        match fault {
+            Some(Fault::Hang) => pending().await,
+            Some(Fault::Fail(error)) => Err(error),
+            Some(Fault::LoseAnswer) => {
+                let _ = real().await;
+                Err(StoreError::Unavailable("the answer was lost on purpose".to_owned()))
+            }
+            Some(Fault::Slow(by)) => {
+                let answer = real().await;
+                tokio::time::sleep(by).await;
+                answer
+            }
+            None => real().await,
+        }
+    }
+}
+
+/// One call, handed on with copies of its arguments.
+macro_rules! hand_on {
+    ($self:ident, $port:ident . $call:ident ( $($arg:ident),* )) => {{
+        let port = Arc::clone(&$self.store.$port);
+        $(let $arg = $arg.to_owned();)*
+        $self.pass(stringify!($call), async move { port.$call($(hand_on!(@ref $arg)),*).await }).await
+    }};
+    (@ref $arg:ident) => { &$arg };
+}
+
+#[async_trait]
+impl WorkQueue for Faulty {
+    async fn health(&self) -> Result<StoreHealth, StoreError> {
+        hand_on!(self, queue.health())
+    }
+    async fn enqueue(&self, fence: Option<&Fence>, items: Vec<WorkItem>) -> Result<Vec<Enqueued>, StoreError> {
+        let (queue, fence) = (Arc::clone(&self.store.queue), fence.cloned());
+        self.pass("enqueue", async move { queue.enqueue(fence.as_ref(), items).await })
+            .await
+    }
+    async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>, StoreError> {
+        hand_on!(self, queue.claim(request))
+    }
+    async fn renew(&self, renewals: &[Renewal], lease: Duration) -> Result<Vec<bool>, StoreError> {
+        let (queue, renewals) = (Arc::clone(&self.store.queue), renewals.to_vec());
+        self.pass("renew", async move { queue.renew(&renewals, lease).await })
+            .await
+    }
+    async fn complete(&self, completion: &Completion) -> Result<Completed, StoreError> {
+        hand_on!(self, queue.complete(completion))
+    }
+    async fn give_back(&self, item: ItemId, token: ClaimToken, why: GiveBack) -> Result<(), StoreError> {
+        let queue = Arc::clone(&self.store.queue);
+        self.pass("give_back", async move { queue.give_back(item, token, why).await })
+            .await
+    }
+    async fn sweep(&self) -> Result<Swept, StoreError> {
+        hand_on!(self, queue.sweep())
+    }
+    async fn release_host(&self, host: &HostName, died: bool) -> Result<u64, StoreError> {
+        let (queue, host) = (Arc::clone(&self.store.queue), host.clone());
+        self.pass("release_host", async move { queue.release_host(&host, died).await })
+            .await
+    }
+    async fn wait_for_work(&self, at_most: Duration) {
+        self.store.queue.wait_for_work(at_most).await;
+    }
+    async fn wait_for_end(&self, item: ItemId, at_most: Duration) -> Result<Option<ItemRecord>, StoreError> {
+        self.store.queue.wait_for_end(item, at_most).await
+    }
+    async fn item(&self, id: ItemId) -> Result<Option<ItemRecord>, StoreError> {
+        let queue = Arc::clone(&self.store.queue);
+        self.pass("item", async move { queue.item(id).await }).await
+    }
+    async fn items(&self, filter: &ItemFilter) -> Result<Vec<ItemRecord>, StoreError> {
+        hand_on!(self, queue.items(filter))
+    }
+    async fn stats(&self) -> Result<QueueStats, StoreError> {
+        hand_on!(self, queue.stats())
+    }
+    async fn requeue_dead(&self, items: &[ItemId]) -> Result<u64, StoreError> {
+        hand_on!(self, queue.requeue_dead(items))
+    }
+    async fn purge_dead(&self, items: &[ItemId]) -> Result<u64, StoreError> {
+        hand_on!(self, queue.purge_dead(items))
+    }
+    async fn room(&self) -> Result<Vec<(Priority, u64)>, StoreError> {
+        hand_on!(self, queue.room())
+    }
+}
+
+#[async_trait]
+impl Leadership for Faulty {
+    async fn acquire(&self, bid: &Bid) -> Result<Acquired, StoreError> {
+        hand_on!(self, leadership.acquire(bid))
+    }
+    async fn renew(&self, fence: &Fence, ttl: Duration) -> Result<(), StoreError> {
+        let (leadership, fence) = (Arc::clone(&self.store.leadership), fence.clone());
+        self.pass("renew_lease", async move { leadership.renew(&fence, ttl).await })
+            .await
+    }
+    async fn release(&self, fence: &Fence) -> Result<(), StoreError> {
+        hand_on!(self, leadership.release(fence))
+    }
+    async fn leader(&self) -> Result<Option<Leader>, StoreError> {
+        hand_on!(self, leadership.leader())
+    }
+    async fn wait_for_vacancy(&self, at_most: Duration) {
+        let hangs = matches!(self.faults.lock().unwrap().get("wait_for_vacancy"), Some(Fault::Hang));
+        if hangs {
+            return pending().await;
+        }
+        self.store.leadership.wait_for_vacancy(at_most).await;
+    }
+    async fn reserve(&self, fence: &Fence, host: &HostName, span: Duration) -> Result<(), StoreError> {
+        let (leadership, fence, host) = (Arc::clone(&self.store.leadership), fence.clone(), host.clone());
+        self.pass("reserve", async move { leadership.reserve(&fence, &host, span).await })
+            .await
+    }
+    async fn save_state(&self, fence: &Fence, body: &str) -> Result<(), StoreError> {
+        hand_on!(self, leadership.save_state(fence, body))
+    }
+    async fn load_state(&self) -> Result<Inherited, StoreError> {
+        hand_on!(self, leadership.load_state())
+    }
+}
+
+#[async_trait]
+impl Effects for Faulty {
+    async fn begin(&self, intent: &EffectIntent) -> Result<EffectStart, StoreError> {
+        hand_on!(self, effects.begin(intent))
+    }
+    async fn finish(&self, key: &EffectKey, result: &str) -> Result<(), StoreError> {
+        hand_on!(self, effects.finish(key, result))
+    }
+    async fn abandon(&self, intent: &EffectIntent) -> Result<(), StoreError> {
+        hand_on!(self, effects.abandon(intent))
+    }
+    async fn note_keys(&self, address: &str, honoured: bool) -> Result<(), StoreError> {
+        let (effects, address) = (Arc::clone(&self.store.effects), address.to_owned());
+        self.pass("note_keys", async move { effects.note_keys(&address, honoured).await })
+            .await
+    }
+    async fn keys_honoured(&self, address: &str) -> Result<bool, StoreError> {
+        hand_on!(self, effects.keys_honoured(address))
+    }
+}
+
+#[async_trait]
+impl Events for Faulty {
+    async fn append(&self, event: NewEvent) -> Result<(), StoreError> {
+        let events = Arc::clone(&self.store.events);
+        self.pass("append", async move { events.append(event).await }).await
+    }
+    async fn after(&self, seq: u64, limit: u32, at_most: Duration) -> Result<Vec<Event>, StoreError> {
+        let events = Arc::clone(&self.store.events);
+        self.pass("after", async move { events.after(seq, limit, at_most).await })
+            .await
+    }
+    async fn latest(&self) -> Result<u64, StoreError> {
+        hand_on!(self, events.latest())
+    }
+}
