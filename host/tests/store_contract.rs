@@ -23,6 +23,7 @@ mod store_contract {
     pub mod queue;
     pub mod races;
     pub mod redis;
+    pub mod redis_breaker;
     pub mod redis_days;
     pub mod redis_familiar;
     pub mod reopen;

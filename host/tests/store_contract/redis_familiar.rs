@@ -305,3 +305,31 @@ async fn another_systems_leader_is_respected() {
     let shown: String = harness.redis(&["GET", &lease]).await;
     assert_eq!(shown, "python-pod-7", "theirs is not ours to release");
 }
+
+#[tokio::test]
+async fn a_foreign_active_entry_keeps_the_agent_busy_while_its_runner_lives() {
+    let harness = RedisHarness::fresh(policy()).await;
+    let store = harness.store();
+    let heartbeat = key("runner:heartbeat:runner-9");
+    let _: i64 = harness.redis(&["HSET", &key("work:active"), "id-a", "runner-9"]).await;
+    let _: () = harness.redis(&["SET", &heartbeat, "1"]).await;
+    let item = inbox("a", 1);
+    add_ready(&store, &item).await;
+    let stays_busy_for = async |span: u64| {
+        sweep(&store).await;
+        harness.advance(seconds(span));
+        sweep(&store).await;
+        claim_none(&store).await;
+        assert_eq!(state(&store, &item).await, ItemState::Delayed);
+    };
+    stays_busy_for(700).await;
+    let _: i64 = harness.redis(&["DEL", &heartbeat]).await;
+    stays_busy_for(59).await;
+    harness.advance(seconds(1));
+    sweep(&store).await;
+    assert!(hash(&harness, "work:active").await.is_empty());
+    harness.advance(seconds(5));
+    sweep(&store).await;
+    claim_item(&store, &item).await;
+    assert_eq!(kinds(&store).await, ["foreign_claim_freed"]);
+}

@@ -6,7 +6,7 @@ use crate::domain::ids::AgentId;
 pub(super) type Kind = &'static str;
 
 /// Keys of our own and the familiar ones: the word of the scripts, the name behind the prefix, what it holds.
-const KEYS: [(&str, &str, Kind); 16] = [
+const KEYS: [(&str, &str, Kind); 17] = [
     ("meta", "warren:meta", "hash"),
     ("data", "warren:data", "hash"),
     ("index", "warren:index", "zset"),
@@ -22,7 +22,9 @@ const KEYS: [(&str, &str, Kind); 16] = [
     ("failures", "work:failures", "hash"),
     ("backoff", "work:backoff", "hash"),
     ("lease", "coordinator:leader", "string"),
+    // The two of which there are many, by what stands behind.
     ("kept", "warren:state:", "hash"),
+    ("heartbeat", "runner:heartbeat:", "string"),
 ];
 
 /// The keys of one cluster: every name begins with its prefix, which may hold a hash tag.
@@ -46,6 +48,11 @@ impl Keys {
 
     pub fn of(&self, word: &str) -> String {
         self.named(word).map_or_else(String::new, |(name, _)| name)
+    }
+
+    /// What another system's runner renews while it lives.
+    pub fn heartbeat_of(&self, runner: &str) -> String {
+        format!("{}{runner}", self.of("heartbeat"))
     }
 
     /// What an agent keeps: its own keys and values.

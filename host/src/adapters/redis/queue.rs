@@ -105,6 +105,18 @@ impl RedisStore {
         Ok(())
     }
 
+    /// Free agents whose entry of `work:active` another system has left behind.
+    async fn free_from_strangers(&self) -> Result<(), StoreError> {
+        let mut strangers = Reply::new(self.calls.script(&self.calls.scripts.strangers).run().await?)?;
+        while strangers.len() > 0 {
+            let (agent, runner) = (strangers.text()?, strangers.text()?);
+            let heartbeat = self.calls.keys.heartbeat_of(&runner);
+            let call = self.calls.script_on(&self.calls.scripts.stranger, Some(heartbeat));
+            call.arg(agent).arg(runner).run().await?;
+        }
+        Ok(())
+    }
+
     async fn each_part(&self, script: &super::scripts::Prepared, items: &[ItemId]) -> Result<u64, StoreError> {
         let mut done = 0;
         for part in items.chunks(AT_ONCE) {
@@ -263,7 +275,7 @@ impl WorkQueue for RedisStore {
             more: reply.flag()?,
             recovered: Vec::new(),
         };
-        let foreign = reply.flag()?;
+        let (foreign, strangers) = (reply.flag()?, reply.flag()?);
         while reply.len() > 0 {
             let (item, agent, host) = (item_id(&reply.text()?)?, reply.text()?, reply.text()?);
             // Names that are not valid were written by hand: the item is recovered, but there is nobody to name.
@@ -273,6 +285,9 @@ impl WorkQueue for RedisStore {
         }
         if foreign {
             self.adopt().await?;
+        }
+        if strangers {
+            self.free_from_strangers().await?;
         }
         Ok(swept)
     }

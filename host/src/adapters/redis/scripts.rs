@@ -63,6 +63,8 @@ scripts!(
     release_host,
     sweep,
     adopt,
+    strangers,
+    stranger,
     bury,
     requeue,
     purge,

@@ -13,7 +13,8 @@ for at = 2, #ARGV, 3 do
   local m = item_of(id)
   if m and m[STATE] == 'a' and m[TOKEN] == ARGV[at + 1] then
     local a = agent_of(m[AGENT], m[NAME])
-    end_claim(id, m[TOKEN], '', 0, 0)
+    -- Its token has claimed nothing: it is good for the next.
+    call('HDEL', DATA, 't' .. m[TOKEN])
     finish(id, m, a, 'x', ARGV[at + 2])
     tell('item_unreadable', m[AGENT], id, '', ARGV[at + 2])
     release_waiting(m[AGENT], a)

@@ -4,7 +4,7 @@
 -- ARGV: 1 time, 2 seed of the jitter
 -- Uses: base signals agents breaker items places lose
 -- Returns {promoted, forgotten, 1 if there is more to do, 1 if a list of old holds entries that aren't ours,
---          then for each recovered claim: item, agent, host}
+--          1 if `work:active` does, then for each recovered claim: item, agent, host}
 local MOST = 500
 can_move()
 can_save_agents()
@@ -84,6 +84,7 @@ for rank = 0, 2 do
   local ours = call('ZLEXCOUNT', INDEX, '[r' .. rank, '(r' .. rank + 1) - (call('HGET', DATA, 'cd' .. rank) or 0)
   if call('LLEN', LISTS[rank]) ~= ours then foreign = 1 end
 end
+local strangers = call('HLEN', ACTIVE) > call('ZLEXCOUNT', INDEX, '[l', '(m') and 1 or 0
 save_agents()
 wake()
-return { promoted, forgotten, more and 1 or 0, foreign, unpack(recovered) }
+return { promoted, forgotten, more and 1 or 0, foreign, strangers, unpack(recovered) }
