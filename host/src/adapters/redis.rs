@@ -7,6 +7,7 @@
 
 mod agent_state;
 mod agents;
+mod assemble;
 mod calls;
 mod effects;
 mod events;

@@ -1,14 +1,15 @@
 //! The scripts: one per state change, each in a file of its own under `lua/`.
 //!
 //! A file's header is read here: `KEYS:` names the keys, which the script then has under the same words in upper case;
-//! `Uses:` names the parts that stand before it. What the store decides by is put in front as constants, so that a call
+//! `Uses:` names the parts that stand before it. What the store decides by is written in as constants, so that a call
 //! carries only what is its own.
-
-use std::fmt::Write;
 
 use redis::Script;
 
-use super::keys::{Keys, Kind};
+use super::{
+    assemble::{Words, assemble},
+    keys::{Keys, Kind},
+};
 use crate::ports::store::StorePolicy;
 
 /// A script with its keys, ready to be called.
@@ -122,26 +123,24 @@ fn constants(policy: &StorePolicy) -> Vec<(&'static str, String)> {
 }
 
 fn prepare(source: &str, keys: &Keys, constants: &[(&'static str, String)]) -> Prepared {
-    let (first, rest) = source.split_once('\n').unwrap_or((source, ""));
-    let words: Vec<&str> = header(source, "KEYS").collect();
-    let body: String = header(source, "Uses")
+    let (first, own) = source.split_once('\n').unwrap_or((source, ""));
+    let names: Vec<&str> = header(source, "KEYS").collect();
+    let parts: Vec<&str> = header(source, "Uses")
         .filter_map(|part| PARTS.iter().find(|(name, _)| *name == part))
         .map(|(_, text)| *text)
-        .chain([rest])
         .collect();
+    let mut words: Words = constants
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.clone()))
+        .collect();
+    for (n, name) in names.iter().enumerate() {
+        words.insert(name.to_uppercase(), format!("KEYS[{}]", n + 1));
+    }
     // The line that says which engine runs it has to be the first.
-    let mut text = format!("{first}\n");
-    for (n, word) in words.iter().enumerate() {
-        // Writing to a string does not fail.
-        let _ = writeln!(text, "local {} = KEYS[{}]", word.to_uppercase(), n + 1);
-    }
-    for (name, value) in constants.iter().filter(|(name, _)| body.contains(name)) {
-        let _ = writeln!(text, "local {name} = {value}");
-    }
-    text.push_str(&body);
+    let text = format!("{first}\n{}", assemble(&parts, own, words));
     Prepared {
         script: Script::new(&text),
-        keys: words.into_iter().filter_map(|word| keys.named(word)).collect(),
+        keys: names.into_iter().filter_map(|name| keys.named(name)).collect(),
     }
 }
 
