@@ -39,6 +39,9 @@ impl Server {
                 "",
                 "--appendonly",
                 "yes",
+                // Everything that is answered is in the file: `everysec` may hold writes back for two seconds.
+                "--appendfsync",
+                "always",
             ])
             .args(more)
             .current_dir(folder)

@@ -19,10 +19,11 @@ pub(super) struct Prepared {
     pub keys: Vec<(String, Kind)>,
 }
 
-const PARTS: [(&str, &str); 13] = [
+const PARTS: [(&str, &str); 14] = [
     ("base", include_str!("lua/parts/base.lua")),
     ("fence", include_str!("lua/parts/fence.lua")),
     ("leader", include_str!("lua/parts/leader.lua")),
+    ("writes", include_str!("lua/parts/writes.lua")),
     ("signals", include_str!("lua/parts/signals.lua")),
     ("agents", include_str!("lua/parts/agents.lua")),
     ("breaker", include_str!("lua/parts/breaker.lua")),

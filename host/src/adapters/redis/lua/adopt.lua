@@ -4,12 +4,9 @@
 -- show what is ready, if they don't.
 -- KEYS: data index queue_high queue_normal queue_low active failures backoff events wake
 -- ARGV: 1 time, then as many new item ids as it may adopt
--- Uses: base signals agents items places insert
+-- Uses: base writes signals agents items places insert
 -- Returns how many entries were taken
 local free_id, taken = 2, 0
-can_move()
-can_save_agents()
-can_tell()
 
 local function valid_name(text) return type(text) == 'string' and #text <= 64 and text:match('^[a-z0-9_.%-]+$') and not text:match('^%.+$') end
 local function valid_id(text) return type(text) == 'string' and #text >= 1 and #text <= 256 and not text:match('%c') end
@@ -31,9 +28,9 @@ end
 local function bury(id, rank, entry, problem)
   local m = fresh_item('unreadable', 'unreadable', 'direct', rank, 0, 1, 0)
   problem = 'an entry of ' .. LISTS[rank] .. ' is not an item: ' .. problem
-  m[STATE], m[SEQ], m[FIRST], m[NOTE], m[ENDED] = 'x', call('HINCRBY', DATA, 'cs', 1), 'q', problem, now
-  call('HSET', DATA, 'i' .. id, entry)
-  call('ZADD', INDEX, 0, 'o' .. sorted(m[SEQ]) .. id, 0, members(id, m))
+  m[STATE], m[SEQ], m[FIRST], m[NOTE], m[ENDED] = 'x', next_seq(), 'q', problem, now
+  set('i' .. id, entry)
+  stand('o' .. sorted(m[SEQ]) .. id, members(id, m))
   save_item(id, m)
   tell('item_unreadable', '', id, '', problem)
 end
@@ -63,6 +60,9 @@ local function is_ours(entry, rank, seen)
   return shown, true
 end
 
+-- An entry that is to go: the last that is the same.
+local function drop(rank, entry) show(LISTS[rank], 'LREM', entry) end
+
 local function take(rank)
   local seen = {}
   local entries = call('LRANGE', LISTS[rank], 0, -1)
@@ -72,12 +72,12 @@ local function take(rank)
     local ours, known = is_ours(entry, rank, seen)
     if known and not ours then
       -- A copy of an entry of ours: the record is the truth.
-      call('LREM', LISTS[rank], 1, entry)
+      drop(rank, entry)
     elseif not ours then
       local new_id = ARGV[free_id]
       if not new_id then return false end
       free_id, taken = free_id + 1, taken + 1
-      call('LREM', LISTS[rank], 1, entry)
+      drop(rank, entry)
       adopt(new_id, rank, entry)
     end
   end
@@ -85,7 +85,7 @@ local function take(rank)
 end
 
 -- Show in a list exactly what is ready, the oldest at the right.
-local function show(rank)
+local function mend(rank)
   call('DEL', LISTS[rank])
   local direct = 0
   for _, member in ipairs(call('ZRANGEBYLEX', INDEX, '[r' .. rank, '(r' .. rank + 1)) do
@@ -101,12 +101,11 @@ local function show(rank)
 end
 
 for rank = 0, 2 do
-  local function differs()
-    local ours = call('ZLEXCOUNT', INDEX, '[r' .. rank, '(r' .. rank + 1) - (call('HGET', DATA, 'cd' .. rank) or 0)
-    return call('LLEN', LISTS[rank]) ~= ours
-  end
-  if differs() and take(rank) and differs() then show(rank) end
+  local function differs() return call('LLEN', LISTS[rank]) ~= shown_of(rank) end
+  local whole = not differs() or take(rank)
+  -- What was taken is written before the lists are compared with it.
+  save()
+  forget_written()
+  if whole and differs() then mend(rank) end
 end
-save_agents()
-wake()
 return taken

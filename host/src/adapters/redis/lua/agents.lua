@@ -1,8 +1,8 @@
 #!lua flags=no-writes
 -- Agents: one by id or name, a page of all, or those in backoff.
--- KEYS: data index effects failures backoff events wake
+-- KEYS: data index effects failures backoff
 -- ARGV: 1 time, 2 one | page | backoff, 3 id or name | the id before the page or empty | empty, 4 how many
--- Uses: base signals agents effects
+-- Uses: base agents effects
 -- Returns {now, then for each: {id, name, paused, mode, failures, exponent, healthy since, open until, probed, lease losses,
 --          cool until, cool-downs, last started, last ended, last reason, last detail, posts, comments, then reason, count …}}
 local ids, most = {}, tonumber(ARGV[4])

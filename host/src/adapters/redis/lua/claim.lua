@@ -3,7 +3,7 @@
 -- be ready is moved to where it belongs.
 -- KEYS: data index queue_high queue_normal queue_low active failures backoff events wake
 -- ARGV: 1 time, 2 host, 3 lease in ms, 4 number of tokens, then the tokens, then the agents that are left to others
--- Uses: base signals agents items places
+-- Uses: base writes signals agents items places
 -- Returns {1 if it stopped at its bound of moves, 1 if a list of old holds entries that aren't ours,
 --          then for each claim: {token, id, item as JSON, inbox count, attempt, 1 if a probe, ms waited, rank}}
 local MOST_MOVES = 256
@@ -13,9 +13,6 @@ local host, lease, wanted = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local avoid = {}
 for n = 5 + wanted, #ARGV do avoid[ARGV[n]] = true end
 
-can_move()
-can_save_agents()
-can_tell()
 local fields = { 'cp' }
 for n = 1, wanted do fields[n + 1] = 't' .. ARGV[4 + n] end
 local used = call('HMGET', DATA, unpack(fields))
@@ -23,14 +20,37 @@ local used = call('HMGET', DATA, unpack(fields))
 local passed_over = tonumber(used[1] or 0)
 local passed_before = passed_over
 
+-- Who else runs an agent, as `work:active` says it.
+local others = {}
+
+-- Read together what a walk will ask for.
+local function foresee(found)
+  local asked, agents_of = {}, {}
+  for _, member in ipairs(found) do
+    local id, agent = string.sub(member, 18, 53), string.sub(member, 54)
+    if not items[id] then
+      for _, field in ipairs({ 'm' .. id, 'i' .. id }) do asked[#asked + 1] = field end
+    end
+    if not met[agent] then asked[#asked + 1] = 'a' .. agent end
+    agents_of[#agents_of + 1] = agent
+  end
+  read_together(asked)
+  if #agents_of > 0 then
+    local hosts = call('HMGET', ACTIVE, unpack(agents_of))
+    for n, agent in ipairs(agents_of) do others[agent] = hosts[n] end
+  end
+end
+
 local buffers, after = {}, { [0] = '[r0', '[r1', '[r2' }
 -- The first ready item of a priority that is not left to others, as its member of the index.
 local function head(rank)
   while true do
     local buffer = buffers[rank]
     if not buffer then
-      buffer = call('ZRANGEBYLEX', INDEX, after[rank], '(r' .. rank + 1, 'LIMIT', 0, wanted + 4)
+      flush_index()
+      buffer = call('ZRANGEBYLEX', INDEX, after[rank], '(r' .. rank + 1, 'LIMIT', 0, wanted)
       buffer.at = 1
+      foresee(buffer)
       buffers[rank] = buffer
     end
     local member = buffer[buffer.at]
@@ -58,8 +78,9 @@ end
 local function bury(id, agent, rank, member, body, problem)
   local a = agent_of(agent, 'unreadable')
   local listed = body and call('LPOS', LISTS[rank], body)
+  items[id] = nil
   local m = { 'q', agent, listed and 'inbox' or 'direct', rank, tonumber(string.sub(member, 3, 17)), 0, 1, 0, a[A_NAME], 'q', '', 0, 0, now, 0, '',
-    '', 0, 0, 0, '', 0, '' }
+    '', 0, 0, 0, '', 0, '', 0 }
   finish(id, m, a, 'x', problem)
   tell('item_unreadable', agent, id, '', problem)
   return release_waiting(agent, a)
@@ -69,27 +90,27 @@ local function activate(id, m, a, token)
   m[WAITED] = math.max(now - m[READY_AT], 0)
   m[PROBE] = breaker_state(a) == 'half' and 1 or 0
   leave(id, m, a)
-  m[HOST], m[TOKEN], m[LEASED], m[NOTE] = host, token, now + lease, ''
+  m[HOST], m[TOKEN], m[LEASED], m[NOTE], m[BEFORE] = host, token, now + lease, '', a[A_STARTED]
   enter(id, m, a, 'a')
   a[A_STARTED] = now
   save_item(id, m)
-  call('HSET', DATA, 't' .. token, id)
+  set('t' .. token, id)
 end
 
 -- Claim the item of this member, if it is ready; otherwise it has been moved.
 local function try(rank, member, token)
   local id, agent = string.sub(member, 18, 53), string.sub(member, 54)
-  local kept = call('HMGET', DATA, 'm' .. id, 'i' .. id)
-  local good, m = pcall(unpacked, kept[1], 'm' .. id)
-  if not good or not m or not kept[2] then
+  local good, m = pcall(item_of, id)
+  local body = read('i' .. id)
+  if not good or not m or not body then
     taken(rank, member)
-    restart(bury(id, agent, rank, member, kept[2], 'the record of the item is unreadable'))
+    restart(bury(id, agent, rank, member, body, 'the record of the item is unreadable'))
     return nil
   end
   if m[STATE] ~= 'q' then
     -- The record is the truth, the index is not.
     taken(rank, member)
-    call('ZREM', INDEX, member)
+    vanish(member)
     return nil
   end
   local a = agent_of(agent, m[NAME])
@@ -97,7 +118,7 @@ local function try(rank, member, token)
     for n = 0, 2 do restart(n) end
   end
   local state, note, due, by_breaker = place(a, m)
-  if state == 'q' and call('HSETNX', ACTIVE, agent, host) == 0 then
+  if state == 'q' and others[agent] then
     -- An entry that isn't ours: another system runs the agent.
     state, note, due, by_breaker = 'd', 'another system runs the agent', now + FOREIGN_RETRY, 0
   end
@@ -108,7 +129,7 @@ local function try(rank, member, token)
     return nil
   end
   activate(id, m, a, token)
-  return { token, id, kept[2], m[COUNT], m[ATTEMPT], m[PROBE], m[WAITED], rank }
+  return { token, id, body, m[COUNT], m[ATTEMPT], m[PROBE], m[WAITED], rank }
 end
 
 local moves, exhausted = 0, false
@@ -146,14 +167,16 @@ for n = 1, wanted do
     -- A repeat: the same claim, while it lasts.
     local m = #id == 36 and item_of(id)
     if m and m[STATE] == 'a' and m[TOKEN] == token then
-      answer[#answer + 1] = { token, id, call('HGET', DATA, 'i' .. id) or '', m[COUNT], m[ATTEMPT], m[PROBE], m[WAITED], m[RANK] }
+      answer[#answer + 1] = { token, id, read('i' .. id) or '', m[COUNT], m[ATTEMPT], m[PROBE], m[WAITED], m[RANK] }
     end
   elseif not exhausted and moves < MOST_MOVES then
     answer[#answer + 1] = next_claim(token)
   end
 end
-if passed_over ~= passed_before then call('HSET', DATA, 'cp', passed_over) end
+if passed_over ~= passed_before then set('cp', passed_over) end
 answer[1] = moves >= MOST_MOVES and 1 or 0
+if exhausted then readied = 0 end
+save()
 if exhausted then
   -- What is left to others is still to be woken for, and may show in the lists of old.
   if next(avoid) == nil then
@@ -163,8 +186,5 @@ if exhausted then
       if call('LLEN', LISTS[rank]) > 0 then answer[2] = 1 end
     end
   end
-else
-  wake()
 end
-save_agents()
 return answer

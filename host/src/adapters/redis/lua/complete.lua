@@ -3,7 +3,7 @@
 -- KEYS: data index queue_high queue_normal queue_low active failures backoff events wake
 -- ARGV: 1 time, 2 item, 3 token, 4 reason, 5 detail, 6 note, 7 generation or empty, 8 seed of the jitter,
 --       then each 1 or 0: 9 counted, 10 uses an attempt, 11 permanent, 12 cools down
--- Uses: base signals agents breaker items places
+-- Uses: base writes signals agents breaker items places
 -- Returns {'done'} | {'dead'} | {'retry', due time, attempt}; a repeat gets the first answer
 -- Errors: STALE
 local SHORTEST_PAUSE = 1000
@@ -12,16 +12,13 @@ local id, token, reason, note = ARGV[2], ARGV[3], ARGV[4], ARGV[6]
 local m = item_of(id)
 if not m or m[STATE] ~= 'a' or m[TOKEN] ~= token then
   if m and m[STATE] == 'e' and m[TOKEN] == token then return { 'done' } end
-  local claim = call('HGET', DATA, 't' .. token)
+  local claim = read('t' .. token)
   local ended = claim and #claim ~= 36 and unpacked(claim, 't' .. token)
   if ended and ended[1] == id and (ended[2] == 'dead' or ended[2] == 'retry') then
     return { ended[2], ended[3], ended[4] }
   end
   refuse('STALE', 'the claim has ended')
 end
-can_move()
-can_save_agents()
-can_tell()
 seed(ARGV[8])
 
 local a = agent_of(m[AGENT], m[NAME])
@@ -67,6 +64,5 @@ end
 
 local answer = settle()
 release_waiting(m[AGENT], a)
-save_agents()
-wake()
+save()
 return answer

@@ -3,29 +3,28 @@
 -- KEYS: data index leader lease queue_high queue_normal queue_low active failures backoff events wake
 -- ARGV: 1 time; 2 holder, 3 term (both empty: not leader-only);
 --       then for each item: id, agent, name, type, rank, inbox count, attempt, interval in ms, the item as JSON
--- Uses: base fence signals agents items places insert
+-- Uses: base writes fence signals agents items places insert
 -- Returns, for each item: {'added', state} | {'merged', id, news as 0 or 1} | {'skipped', reason} | {'full', limit}
 -- Errors: FENCED
 local FIELDS = 9
 
 if ARGV[2] ~= '' then check_fence(ARGV[2], ARGV[3]) end
--- Everything that could be unreadable is read before the first write.
-can_move()
-can_save_agents()
-can_tell()
+local asked = { 'cs' }
+for at = 4, #ARGV, FIELDS do
+  asked[#asked + 1] = 'm' .. ARGV[at]
+  asked[#asked + 1] = 'a' .. ARGV[at + 1]
+end
+read_together(asked)
 local earlier = {}
 for at = 4, #ARGV, FIELDS do
   local id = ARGV[at]
-  earlier[id] = unpacked(call('HGET', DATA, 'm' .. id), 'm' .. id)
+  earlier[id] = unpacked(read('m' .. id), 'm' .. id)
   agent_of(ARGV[at + 1], ARGV[at + 2])
 end
 
 local depths = {}
 local function depth(rank)
-  if not depths[rank] then
-    local unready = call('HMGET', DATA, 'cw' .. rank, 'ch' .. rank)
-    depths[rank] = call('ZLEXCOUNT', INDEX, '[r' .. rank, '(r' .. rank + 1) + (unready[1] or 0) + (unready[2] or 0)
-  end
+  if not depths[rank] then depths[rank] = depth_of(rank) end
   return depths[rank]
 end
 
@@ -33,8 +32,8 @@ end
 local function keep(id, answer)
   local kept = { ANSWER, answer[1], answer[2], answer[3] or 0 }
   earlier[id] = kept
-  call('HSET', DATA, 'm' .. id, cmsgpack.pack(kept))
-  call('ZADD', INDEX, 0, 'f' .. sorted(now) .. 'm' .. id)
+  set('m' .. id, cmsgpack.pack(kept))
+  stand('f' .. sorted(now) .. 'm' .. id)
   return answer
 end
 
@@ -76,6 +75,5 @@ end
 
 local answers = {}
 for at = 4, #ARGV, FIELDS do answers[#answers + 1] = one(at) end
-save_agents()
-wake()
+save()
 return answers

@@ -2,12 +2,9 @@
 -- Pauses or resumes an agent: its items are held, or ready again. In bounded parts: call again while there is more.
 -- KEYS: data index queue_high queue_normal queue_low active failures backoff events wake
 -- ARGV: 1 time, 2 agent, 3 1 to pause or 0 to resume
--- Uses: base signals agents items places hold
+-- Uses: base writes signals agents items places hold
 -- Returns {1 if the agent is known, 1 if there is more}
 local agent, paused = ARGV[2], tonumber(ARGV[3])
-can_move()
-can_save_agents()
-can_tell()
 local a = agent_of(agent)
 if not a then return { 0, 0 } end
 a[A_PAUSED] = paused
@@ -18,6 +15,5 @@ if paused == 1 then
 elseif a[A_MODE] ~= 'f' then
   moved = ready_class(agent, a, 'h', MOST_AT_ONCE)
 end
-save_agents()
-wake()
+save()
 return { 1, moved == MOST_AT_ONCE and 1 or 0 }

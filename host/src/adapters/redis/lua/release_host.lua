@@ -2,12 +2,9 @@
 -- Ends the claims of one host, now.
 -- KEYS: data index queue_high queue_normal queue_low active failures backoff events wake
 -- ARGV: 1 time, 2 host, 3 1 if it died under them, 4 seed of the jitter, 5 where to go on (empty: from the start)
--- Uses: base signals agents breaker items places lose
+-- Uses: base writes signals agents breaker items places lose
 -- Returns {how many, where to go on; empty when there is no more}
 local MOST = 500
-can_move()
-can_save_agents()
-can_tell()
 seed(ARGV[4])
 local from = ARGV[5] == '' and '[l' or '(' .. ARGV[5]
 local leases = call('ZRANGEBYLEX', INDEX, from, '(m', 'LIMIT', 0, MOST)
@@ -20,6 +17,5 @@ for _, member in ipairs(leases) do
     released = released + 1
   end
 end
-save_agents()
-wake()
+save()
 return { released, #leases == MOST and leases[MOST] or '' }

@@ -2,17 +2,15 @@
 -- The periodic work of the queue: recover, promote, forget. Bounded; any host may do it at any time.
 -- KEYS: data index queue_high queue_normal queue_low active failures backoff effects effect_ages events wake
 -- ARGV: 1 time, 2 seed of the jitter
--- Uses: base signals agents breaker items places lose
+-- Uses: base writes signals agents breaker items places lose
 -- Returns {promoted, forgotten, 1 if there is more to do, 1 if a list of old holds entries that aren't ours,
 --          1 if `work:active` does, then for each recovered claim: item, agent, host}
 local MOST = 500
-can_move()
-can_save_agents()
-can_tell()
 seed(ARGV[2])
 
-local promoted, forgotten, more = 0, 0, false
+local promoted, forgotten, more, gone = 0, 0, false, {}
 local function found(from, to)
+  flush_index()
   local members = call('ZRANGEBYLEX', INDEX, from, to, 'LIMIT', 0, MOST)
   more = more or #members == MOST
   return members
@@ -27,7 +25,7 @@ for _, member in ipairs(found('[l', '(l' .. sorted(now + 1))) do
     recovered[n + 1], recovered[n + 2], recovered[n + 3] = id, m[AGENT], m[HOST]
     lose(id, m, true)
   else
-    call('ZREM', INDEX, member)
+    vanish(member)
   end
 end
 
@@ -42,23 +40,36 @@ for _, member in ipairs(found('[d', '(d' .. sorted(now + 1))) do
     save_item(id, m)
     promoted = promoted + 1
   else
-    call('ZREM', INDEX, member)
+    vanish(member)
   end
 end
 
 for _, member in ipairs(found('[e', '(e' .. sorted(now - KEEP_DONE))) do
   local id = string.sub(member, 17)
   local m = item_of(id)
-  call('HDEL', DATA, 'i' .. id, 'm' .. id, 't' .. (m and m[TOKEN] or ''))
-  call('ZREM', INDEX, member, 'o' .. sorted(m and m[SEQ] or 0) .. id)
+  for _, field in ipairs({ 'i' .. id, 'm' .. id, 't' .. (m and m[TOKEN] or '') }) do gone[#gone + 1] = field end
+  vanish(member, 'o' .. sorted(m and m[SEQ] or 0) .. id)
   forgotten = forgotten + 1
 end
 
 for _, member in ipairs(found('[f', '(f' .. sorted(now - KEEP_DONE))) do
-  call('HDEL', DATA, string.sub(member, 17))
-  call('ZREM', INDEX, member)
+  gone[#gone + 1] = string.sub(member, 17)
+  vanish(member)
   forgotten = forgotten + 1
 end
+
+flush_index()
+-- An operator's reset that no claim or enqueue has come upon.
+if call('HLEN', BACKOFF) < call('ZLEXCOUNT', INDEX, '[b', '(c') then
+  for _, member in ipairs(call('ZRANGEBYLEX', INDEX, '[b' .. sorted(now), '(c', 'LIMIT', 0, MOST)) do
+    local id = string.sub(member, 17)
+    local a = agent_of(id)
+    if a then heed_reset(id, a) end
+  end
+end
+
+save()
+many('HDEL', DATA, gone)
 
 local old = call('ZRANGEBYSCORE', EFFECT_AGES, '-inf', '(' .. now - KEEP_EFFECTS, 'LIMIT', 0, MOST)
 more = more or #old == MOST
@@ -70,21 +81,10 @@ for _, key in ipairs(old) do
   forgotten = forgotten + 1
 end
 
--- An operator's reset that no claim or enqueue has come upon.
-if call('HLEN', BACKOFF) < call('ZLEXCOUNT', INDEX, '[b', '(c') then
-  for _, member in ipairs(call('ZRANGEBYLEX', INDEX, '[b' .. sorted(now), '(c', 'LIMIT', 0, MOST)) do
-    local id = string.sub(member, 17)
-    local a = agent_of(id)
-    if a then heed_reset(id, a) end
-  end
-end
-
 local foreign = 0
 for rank = 0, 2 do
-  local ours = call('ZLEXCOUNT', INDEX, '[r' .. rank, '(r' .. rank + 1) - (call('HGET', DATA, 'cd' .. rank) or 0)
-  if call('LLEN', LISTS[rank]) ~= ours then foreign = 1 end
+  counts['cd' .. rank] = nil
+  if call('LLEN', LISTS[rank]) ~= shown_of(rank) then foreign = 1 end
 end
 local strangers = call('HLEN', ACTIVE) > call('ZLEXCOUNT', INDEX, '[l', '(m') and 1 or 0
-save_agents()
-wake()
 return { promoted, forgotten, more and 1 or 0, foreign, strangers, unpack(recovered) }

@@ -22,7 +22,7 @@ end
 local function agent_of(id, name)
   local a = met[id]
   if a then return a end
-  local text, good = call('HGET', DATA, 'a' .. id), false
+  local text, good = read('a' .. id), false
   if text then
     good, a = pcall(unpacked, text, 'a' .. id)
     if not good and not name then error(a) end
@@ -38,37 +38,22 @@ local function agent_of(id, name)
   return a
 end
 
--- What may write to the keys of old reads them first: a key of the wrong type is found before anything is written.
-local function can_save_agents()
-  call('HLEN', FAILURES)
-  call('HLEN', BACKOFF)
-end
-
 -- Keep what has changed, in the truth and in its projections.
 local function save_agents()
   for id in pairs(changed) do
     local a, before = met[id], stood[id]
     local place, seconds = backoff_of(id, a)
     if (place or '') ~= before[1] then
-      if before[1] ~= '' then call('ZREM', INDEX, before[1]) end
-      if place then
-        call('ZADD', INDEX, 0, place)
-        call('HSET', BACKOFF, id, seconds)
-      else
-        call('HDEL', BACKOFF, id)
-      end
+      if before[1] ~= '' then vanish(before[1]) end
+      if place then stand(place) end
+      tell_outside(BACKOFF, id, seconds or false)
     end
-    if a[A_FAILURES] ~= before[2] then
-      if a[A_FAILURES] == 0 then call('HDEL', FAILURES, id) else call('HSET', FAILURES, id, a[A_FAILURES]) end
-    end
+    if a[A_FAILURES] ~= before[2] then tell_outside(FAILURES, id, a[A_FAILURES] ~= 0 and a[A_FAILURES]) end
     if unreadable[id] then tell('agent_unreadable', id, '', '', 'its record was made anew') end
-    if new[id] then
-      call('ZADD', INDEX, 0, 'a' .. id, 0, 'n' .. a[A_NAME] .. '\n' .. id)
-    elseif a[A_NAME] ~= before[3] then
-      call('ZREM', INDEX, 'n' .. before[3] .. '\n' .. id)
-      call('ZADD', INDEX, 0, 'n' .. a[A_NAME] .. '\n' .. id)
-    end
-    call('HSET', DATA, 'a' .. id, cmsgpack.pack(a))
+    if not new[id] and a[A_NAME] ~= before[3] then vanish('n' .. before[3] .. '\n' .. id) end
+    if new[id] then stand('a' .. id) end
+    if new[id] or a[A_NAME] ~= before[3] then stand('n' .. a[A_NAME] .. '\n' .. id) end
+    set('a' .. id, cmsgpack.pack(a))
   end
 end
 

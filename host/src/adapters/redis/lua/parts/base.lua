@@ -19,6 +19,22 @@ local function unpacked(text, field)
   return value
 end
 
+-- Fields of the data hash that were read together, before they are asked for one by one; false where there is none.
+local known = {}
+local function read_together(list)
+  for from = 1, #list, 4000 do
+    local till = math.min(from + 3999, #list)
+    local values = call('HMGET', DATA, unpack(list, from, till))
+    for n = from, till do known[list[n]] = values[n - from + 1] end
+  end
+end
+
+local function read(field)
+  local value = known[field]
+  if value == nil then return call('HGET', DATA, field) end
+  return value
+end
+
 -- A number as text that sorts by its size: milliseconds and sequence numbers.
 local function sorted(number)
   if number > 999999999999999 then number = 999999999999999 end

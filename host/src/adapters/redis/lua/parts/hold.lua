@@ -8,7 +8,7 @@ local function hold_some(agent, a, note)
     for _, member in ipairs(of_class(agent, class, MOST_AT_ONCE - moved)) do
       local id = string.sub(member, -36)
       local m = item_of(id)
-      if m then put(id, m, a, 'h', note, 0, 0) else call('ZREM', INDEX, member) end
+      if m then put(id, m, a, 'h', note, 0, 0) else vanish(member) end
       moved = moved + 1
     end
   end

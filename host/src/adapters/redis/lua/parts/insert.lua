@@ -22,18 +22,26 @@ local function merge(a, m)
   return { 'merged', into, news and 1 or 0 }
 end
 
+-- The next number in the order of enqueueing.
+local last_seq
+local function next_seq()
+  last_seq = (last_seq or tonumber(read('cs') or 0)) + 1
+  set('cs', last_seq)
+  return last_seq
+end
+
 -- A new item's record, before it is anywhere.
 local function fresh_item(agent, name, type_, rank, count, try, interval)
-  return { '', agent, type_, rank, 0, count, try, interval, name, '', '', 0, 0, now, 0, '', '', 0, 0, 0, '', 0, '' }
+  return { '', agent, type_, rank, 0, count, try, interval, name, '', '', 0, 0, now, 0, '', '', 0, 0, 0, '', 0, '', 0 }
 end
 
 -- Put a new item where it belongs, at the tail of its queue. Returns its state.
 local function insert(id, a, m, body)
   local state, note, due, by_breaker = place(a, m)
-  m[SEQ] = call('HINCRBY', DATA, 'cs', 1)
+  m[SEQ] = next_seq()
   m[FIRST], m[NOTE], m[DUE], m[BY_BREAKER] = state, note, due, by_breaker
-  call('HSET', DATA, 'i' .. id, body)
-  call('ZADD', INDEX, 0, 'o' .. sorted(m[SEQ]) .. id)
+  set('i' .. id, body)
+  stand('o' .. sorted(m[SEQ]) .. id)
   enter(id, m, a, state, 'LPUSH')
   save_item(id, m)
   return state

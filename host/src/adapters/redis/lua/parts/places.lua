@@ -46,32 +46,42 @@ end
 
 local function is_open(state) return state == 'q' or state == 'w' or state == 'd' or state == 'h' end
 
--- What writes to the keys of old reads them first: a key of the wrong type is found before anything is written.
-local function can_move()
-  call('LLEN', QUEUE_HIGH)
-  call('LLEN', QUEUE_NORMAL)
-  call('LLEN', QUEUE_LOW)
-  call('HLEN', ACTIVE)
+-- The item as the lists of old show it.
+local function entry_of(id) return fields['i' .. id] or read('i' .. id) or '' end
+
+-- Queued, waiting and held items of a priority: what its bound is about.
+local function depth_of(rank)
+  flush_index()
+  local unready = call('HMGET', DATA, 'cw' .. rank, 'ch' .. rank)
+  return call('ZLEXCOUNT', INDEX, '[r' .. rank, '(r' .. rank + 1) + (unready[1] or 0) + (unready[2] or 0)
+    + (counts['cw' .. rank] or 0) + (counts['ch' .. rank] or 0)
+end
+
+-- How many entries its list of old should have.
+local function shown_of(rank)
+  flush_index()
+  local direct = (call('HGET', DATA, 'cd' .. rank) or 0) + (counts['cd' .. rank] or 0)
+  return call('ZLEXCOUNT', INDEX, '[r' .. rank, '(r' .. rank + 1) - direct
 end
 
 -- Take the item out of the state that it is in.
 local function leave(id, m, a)
   local state = m[STATE]
-  call('ZREM', INDEX, members(id, m))
+  vanish(members(id, m))
   if state == 'q' then
     if m[TYPE] == 'direct' then
-      call('HINCRBY', DATA, 'cd' .. m[RANK], -1)
+      count('cd' .. m[RANK], -1)
     else
-      call('LREM', LISTS[m[RANK]], -1, call('HGET', DATA, 'i' .. id) or '')
+      show(LISTS[m[RANK]], 'LREM', entry_of(id))
     end
   elseif state == 'w' then
     a[A_WAITING] = a[A_WAITING] - 1
-    call('HINCRBY', DATA, 'cw' .. m[RANK], -1)
+    count('cw' .. m[RANK], -1)
   elseif state == 'h' then
-    call('HINCRBY', DATA, 'ch' .. m[RANK], -1)
+    count('ch' .. m[RANK], -1)
   elseif state == 'a' then
     a[A_ACTIVE] = ''
-    call('HDEL', ACTIVE, m[AGENT])
+    acting[m[AGENT]] = false
     m[HOST], m[LEASED], m[PROBE] = '', 0, 0
   end
   if is_open(state) then shut_item(a, m, id) end
@@ -81,22 +91,22 @@ end
 -- Put the item into a state, whose fields are set already. `push` says at which end of its list of old it shows.
 local function enter(id, m, a, state, push)
   m[STATE] = state
-  local first, second = members(id, m)
-  if second then call('ZADD', INDEX, 0, first, 0, second) else call('ZADD', INDEX, 0, first) end
+  stand(members(id, m))
   if state == 'q' then
     readied = readied + 1
     if m[TYPE] == 'direct' then
-      call('HINCRBY', DATA, 'cd' .. m[RANK], 1)
+      count('cd' .. m[RANK], 1)
     else
-      call(push, LISTS[m[RANK]], call('HGET', DATA, 'i' .. id) or '')
+      show(LISTS[m[RANK]], push, entry_of(id))
     end
   elseif state == 'w' then
     a[A_WAITING] = a[A_WAITING] + 1
-    call('HINCRBY', DATA, 'cw' .. m[RANK], 1)
+    count('cw' .. m[RANK], 1)
   elseif state == 'h' then
-    call('HINCRBY', DATA, 'ch' .. m[RANK], 1)
+    count('ch' .. m[RANK], 1)
   elseif state == 'a' then
     a[A_ACTIVE] = id
+    acting[m[AGENT]] = m[HOST]
   end
   if is_open(state) then open_item(a, m, id) end
   changed[m[AGENT]] = true
@@ -132,6 +142,7 @@ end
 
 -- The first members of the agent's items of a class.
 local function of_class(agent, class, most)
+  flush_index()
   local from = 'q' .. agent .. '\n' .. class
   return call('ZRANGEBYLEX', INDEX, '[' .. from, '(' .. from .. '~', 'LIMIT', 0, most)
 end
@@ -155,7 +166,7 @@ local function ready_class(agent, a, class, most)
   for _, member in ipairs(found) do
     local id = string.sub(member, -36)
     local m = item_of(id)
-    if m then put(id, m, a, 'q', '', 0, 0) else call('ZREM', INDEX, member) end
+    if m then put(id, m, a, 'q', '', 0, 0) else vanish(member) end
   end
   return #found
 end
@@ -163,8 +174,8 @@ end
 -- Note that a claim has ended, with the answer that a repeat gets.
 local function end_claim(id, token, answer, at, try)
   if token == '' then return end
-  call('HSET', DATA, 't' .. token, cmsgpack.pack({ id, answer, at, try }))
-  call('ZADD', INDEX, 0, 'f' .. sorted(now) .. 't' .. token)
+  set('t' .. token, cmsgpack.pack({ id, answer, at, try }))
+  stand('f' .. sorted(now) .. 't' .. token)
 end
 
 -- End an item: done or dead.
@@ -173,7 +184,7 @@ local function finish(id, m, a, state, note)
   m[NOTE], m[DUE], m[BY_BREAKER], m[ENDED] = note, 0, 0, now
   enter(id, m, a, state)
   save_item(id, m)
-  attempt('PUBLISH', DATA, id)
+  ended[#ended + 1] = id
 end
 
 -- The operator's reset of old: a field of `work:backoff` that is gone while the breaker is open and not yet due.
@@ -188,4 +199,12 @@ local function heed_reset(id, a)
   if was_forced and a[A_PAUSED] == 0 then ready_class(id, a, 'h', 1000) end
   tell('breaker_reset', id, '', '', 'its field of ' .. BACKOFF .. ' was deleted')
   return true
+end
+
+-- Write everything that the script has decided.
+local function save()
+  save_agents()
+  save_items()
+  flush()
+  wake()
 end
