@@ -139,7 +139,10 @@ fn what_can_t_be_submitted_is_refused_in_words() {
         .to_owned();
     assert!(words.contains("not/there can't be read"), "{words}");
     let piped = host.cli_with_input(&["submit", "echo", "--file", "-"], b"not \xff text");
-    assert!(piped.refused(2).contains("- is not UTF-8 text"), "{piped:?}");
+    assert!(
+        piped.refused(2).contains("standard input is not UTF-8 text"),
+        "{piped:?}"
+    );
 
     let large = "x".repeat(TOO_LARGE);
     let piped = host.cli_with_input(

@@ -70,7 +70,9 @@ fn test(args: &[String]) -> Result<(), String> {
     guests::plugins()?;
     guests::test_guests()?;
     say("building the host and its tests (the first time takes a few minutes)");
-    // This also builds the binary that the end-to-end tests start, before any test runs.
+    // The end-to-end tests start the binary. Built together with the tests, its dependencies have the features that the
+    // tests' ones have, and are not compiled twice.
+    run(cargo().args(["build", "--workspace", "--bins", "--tests"]))?;
     run(cargo().args(["test", "--workspace", "--no-fail-fast"]).args(args))
 }
 

@@ -3,7 +3,7 @@
 //! The stages of an item lie without a gap between its claim and the answer to its completion, so their sum is its way.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering::SeqCst},
@@ -190,6 +190,10 @@ impl<D: Definitions> Definitions for TimedDefinitions<D> {
     fn agent(&self, name: &AgentName) -> Result<Arc<AgentDefinition>, DefinitionError> {
         self.seams.pass(name);
         self.definitions.agent(name)
+    }
+
+    fn names(&self) -> Option<HashSet<String>> {
+        self.definitions.names()
     }
 
     fn all(&self) -> Vec<(String, Result<Arc<AgentDefinition>, DefinitionError>)> {

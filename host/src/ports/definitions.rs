@@ -1,6 +1,6 @@
 //! The definitions of agents, as operators keep them.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use thiserror::Error;
 
@@ -19,6 +19,10 @@ pub enum DefinitionError {
 pub trait Definitions: Send + Sync {
     /// The definition as of at most its own `cache_ttl` ago. Reads a small file where it has to look again.
     fn agent(&self, name: &AgentName) -> Result<Arc<AgentDefinition>, DefinitionError>;
+
+    /// The names that have a definition, right or wrong; nothing if that can't be told at once. Cheap beside asking for each
+    /// of a million names that have none.
+    fn names(&self) -> Option<HashSet<String>>;
 
     /// Every definition there is, by folder name, the invalid ones with their errors.
     fn all(&self) -> Vec<(String, Result<Arc<AgentDefinition>, DefinitionError>)>;

@@ -10,7 +10,7 @@ use tracing::{debug, warn};
 
 use super::{
     election::{LeaderTask, LeaderTerm, SteppedDown},
-    intake::{Collector, Intake},
+    intake::Intake,
     leader_state::LeaderNotes,
 };
 use crate::{
@@ -91,7 +91,7 @@ impl Discovery {
             debug!("the queue is full; no staleness sweep");
             return Ok(());
         }
-        let mut collector = Collector::default();
+        let mut collector = self.intake.collector().await?;
         let polled = self
             .hub
             .stale(self.config.min_staleness, &mut |agent| collector.take(agent))

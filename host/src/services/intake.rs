@@ -36,8 +36,11 @@ const BATCH: usize = 200;
 /// The most agents that one poll turns into items; a plain poll may name a million.
 pub const MOST_AGENTS: usize = 10_000;
 
-/// The most agents that are taken from one answer of the Hub, those without a definition included; some 20 MB of names.
-pub const MOST_NAMED: usize = 100_000;
+/// The most agents that are taken from one answer of the Hub; some 20 MB of names.
+const MOST_NAMED: usize = 100_000;
+
+/// The most agents without a definition that one answer of the Hub complains about by name; the others are counted.
+const MOST_COMPLAINTS: usize = 100;
 
 /// How many names without a usable definition are remembered as already logged.
 const MOST_REMEMBERED: usize = 10_000;
@@ -78,6 +81,20 @@ impl Intake {
             .map_or(0, |(_, free)| free))
     }
 
+    /// Takes the agents of one answer of the Hub.
+    pub async fn collector(&self) -> anyhow::Result<Collector> {
+        let definitions = Arc::clone(&self.roster.definitions);
+        let defined = task::spawn_blocking(move || definitions.names())
+            .await
+            .context("listing the agents that have a definition")?;
+        Ok(Collector {
+            defined,
+            agents: Vec::new(),
+            undefined: Vec::new(),
+            undefined_more: 0,
+        })
+    }
+
     /// Enqueue those of the collected agents that have a definition and want this kind of work: batch by batch, checking
     /// the leadership before each.
     pub async fn enqueue(&self, term: &LeaderTerm, task_type: TaskType, named: Collector) -> anyhow::Result<Taken> {
@@ -106,15 +123,23 @@ impl Intake {
     }
 
     async fn items(&self, named: Collector, task_type: TaskType) -> anyhow::Result<Vec<WorkItem>> {
-        if named.agents.is_empty() {
+        let Collector {
+            agents,
+            undefined,
+            undefined_more,
+            ..
+        } = named;
+        if agents.is_empty() && undefined.is_empty() {
             return Ok(Vec::new());
         }
         let roster = Arc::clone(&self.roster);
         task::spawn_blocking(move || {
-            let items = named
-                .agents
-                .into_iter()
-                .filter_map(|agent| roster.item(agent, task_type));
+            for _ in 0..undefined_more {
+                roster.telemetry.agent_without_definition();
+            }
+            // Those without a definition are looked up all the same: the error says where it should be.
+            let named = undefined.into_iter().chain(agents);
+            let items = named.filter_map(|agent| roster.item(agent, task_type));
             items.take(MOST_AGENTS).collect()
         })
         .await
@@ -190,16 +215,25 @@ pub fn made_at(id: ItemId) -> UnixMillis {
     UnixMillis(i64::try_from(millis).unwrap_or(i64::MAX))
 }
 
-/// Takes the agents of one answer as they come.
-#[derive(Default)]
+/// Takes the agents of one answer as they come, in memory that does not grow with those that have no definition.
 pub struct Collector {
+    /// Who has a definition; nothing if everybody has to be looked up.
+    defined: Option<HashSet<String>>,
     agents: Vec<PolledAgent>,
+    undefined: Vec<PolledAgent>,
+    undefined_more: u64,
 }
 
 impl Collector {
     /// Take one agent; `Break` once there are enough for one poll.
     pub fn take(&mut self, polled: PolledAgent) -> ControlFlow<()> {
-        self.agents.push(polled);
+        if self.defined.as_ref().is_none_or(|names| names.contains(&polled.name)) {
+            self.agents.push(polled);
+        } else if self.undefined.len() < MOST_COMPLAINTS {
+            self.undefined.push(polled);
+        } else {
+            self.undefined_more += 1;
+        }
         if self.agents.len() < MOST_NAMED {
             return ControlFlow::Continue(());
         }
@@ -243,6 +277,7 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ids::AgentId;
 
     #[test]
     fn the_pace_slows_down_without_news_and_starts_anew_with_them() {
@@ -251,6 +286,28 @@ mod tests {
         assert_eq!(millis, [100, 200, 400, 500, 500]);
         pace.news();
         assert_eq!(pace.pause().as_millis(), 100);
+    }
+
+    #[test]
+    fn agents_without_a_definition_take_no_room_and_hide_nobody() {
+        let mut collector = Collector {
+            defined: Some(HashSet::from(["echo".to_owned()])),
+            agents: Vec::new(),
+            undefined: Vec::new(),
+            undefined_more: 0,
+        };
+        let polled = |name: &str| PolledAgent {
+            id: AgentId::new(name).unwrap(),
+            name: name.to_owned(),
+            notification_count: 1,
+        };
+        for n in 0..2 * MOST_NAMED {
+            assert!(collector.take(polled(&format!("crowd-{n}"))).is_continue());
+        }
+        assert!(collector.take(polled("echo")).is_continue());
+        assert_eq!(collector.agents.len(), 1);
+        assert_eq!(collector.undefined.len(), MOST_COMPLAINTS);
+        assert_eq!(collector.undefined_more, (2 * MOST_NAMED - MOST_COMPLAINTS) as u64);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use tracing::{debug, info, warn};
 
 use super::{
     election::{LeaderTask, LeaderTerm, SteppedDown},
-    intake::{Collector, Intake, Pace, Taken},
+    intake::{Intake, Pace, Taken},
 };
 use crate::{
     domain::{backoff::Backoff, work_item::TaskType},
@@ -193,7 +193,7 @@ impl Poller {
     }
 
     async fn poll(&self, term: &LeaderTerm, mode: Mode, block: Duration) -> Result<(Polled, Taken), PollFailure> {
-        let mut collector = Collector::default();
+        let mut collector = self.intake.collector().await.map_err(PollFailure::Enqueue)?;
         let mut sink = |agent| collector.take(agent);
         let polled = match mode {
             Mode::Long => self.hub.poll(block, self.config.batch_size, &mut sink).await,

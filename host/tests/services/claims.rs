@@ -143,6 +143,14 @@ async fn claims_of_a_late_answer_are_confirmed_before_they_run() {
     // Longer than the claim's local deadline, and no sweep has given the item to others.
     time::sleep(seconds(28)).await;
     rig.faulty.heal();
+    rig.faulty.set("renew", away());
+    time::sleep(seconds(1)).await;
+    assert_eq!(
+        *rig.seen.started.lock().unwrap(),
+        0,
+        "nobody can say whether it still holds"
+    );
+    rig.faulty.heal();
     let record = rig.reaches(&item, ItemState::Done).await;
     assert_eq!(record.item.attempt, 1);
     assert_eq!(*rig.seen.started.lock().unwrap(), 1, "once, and not cut");

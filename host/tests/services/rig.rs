@@ -1,7 +1,7 @@
 //! A host's services, wired around one real store, a scripted Hub and scripted guests.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -109,6 +109,10 @@ impl Definitions for Defined {
             cache_ttl: Duration::ZERO,
             config: Arc::default(),
         }))
+    }
+
+    fn names(&self) -> Option<HashSet<String>> {
+        None
     }
 
     fn all(&self) -> Vec<(String, Result<Arc<AgentDefinition>, DefinitionError>)> {

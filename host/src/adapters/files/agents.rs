@@ -5,7 +5,7 @@
 //! gone at its next reading.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -134,6 +134,10 @@ impl Definitions for AgentFiles {
             return Ok(kept.definition.clone());
         }
         self.keep(name, now, self.read(name))
+    }
+
+    fn names(&self) -> Option<HashSet<String>> {
+        folders(&self.dir).ok().map(HashSet::from_iter)
     }
 
     /// As the files stand now, whatever is kept. Plain files and hidden folders are no definitions.
