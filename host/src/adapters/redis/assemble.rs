@@ -10,7 +10,7 @@ use std::{collections::HashMap, fmt::Write};
 pub(super) type Words = HashMap<String, String>;
 
 /// A piece of Lua: a word (a name or a number), or something else as it stands (a string with its quotes, a sign).
-fn tokens(source: &str) -> Vec<&str> {
+pub(super) fn tokens(source: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut rest = source;
     while let Some(first) = rest.chars().next() {

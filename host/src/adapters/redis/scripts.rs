@@ -124,8 +124,15 @@ fn constants(policy: &StorePolicy) -> Vec<(&'static str, String)> {
 }
 
 fn prepare(source: &str, keys: &Keys, constants: &[(&'static str, String)]) -> Prepared {
+    Prepared {
+        script: Script::new(&text(source, constants)),
+        keys: header(source, "KEYS").filter_map(|name| keys.named(name)).collect(),
+    }
+}
+
+/// The text that Redis gets of a script's file.
+fn text(source: &str, constants: &[(&'static str, String)]) -> String {
     let (first, own) = source.split_once('\n').unwrap_or((source, ""));
-    let names: Vec<&str> = header(source, "KEYS").collect();
     let parts: Vec<&str> = header(source, "Uses")
         .filter_map(|part| PARTS.iter().find(|(name, _)| *name == part))
         .map(|(_, text)| *text)
@@ -134,20 +141,16 @@ fn prepare(source: &str, keys: &Keys, constants: &[(&'static str, String)]) -> P
         .iter()
         .map(|(name, value)| ((*name).to_owned(), value.clone()))
         .collect();
-    for (n, name) in names.iter().enumerate() {
+    for (n, name) in header(source, "KEYS").enumerate() {
         words.insert(name.to_uppercase(), format!("KEYS[{}]", n + 1));
     }
     // The line that says which engine runs it has to be the first.
-    let text = format!("{first}\n{}", assemble(&parts, own, words));
-    Prepared {
-        script: Script::new(&text),
-        keys: names.into_iter().filter_map(|name| keys.named(name)).collect(),
-    }
+    format!("{first}\n{}", assemble(&parts, own, words))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::assemble::tokens, *};
 
     #[test]
     fn headers_name_keys_and_parts_that_exist() {
@@ -193,22 +196,19 @@ mod tests {
         ])
         .map(|word| word.to_uppercase())
         .collect();
+        let constants = constants(&StorePolicy::default());
         for (name, source) in SOURCES {
-            let declared: Vec<String> = header(source, "KEYS").map(str::to_uppercase).collect();
-            let parts = header(source, "Uses").filter_map(|part| PARTS.iter().find(|(known, _)| *known == part));
-            let code: String = parts.map(|(_, text)| *text).chain([*source]).collect();
-            let code: String = code
-                .lines()
-                .filter(|line| !line.trim_start().starts_with("--"))
-                .collect::<Vec<_>>()
-                .join("\n");
-            for word in code.split(|c: char| !c.is_ascii_alphanumeric() && c != '_') {
-                if known.iter().any(|key| key == word) {
-                    assert!(
-                        declared.iter().any(|key| key == word),
-                        "{name} uses {word}, which is not among its KEYS"
-                    );
-                }
+            // Of what is declared, nothing is left: it is written as one of KEYS.
+            let text = text(source, &constants);
+            for word in tokens(&text) {
+                assert!(
+                    !known.iter().any(|key| key == word),
+                    "{name} uses {word}, which is not among its KEYS"
+                );
+                assert!(
+                    !constants.iter().any(|(constant, _)| *constant == word),
+                    "{name}: {word} is no local"
+                );
             }
         }
     }
