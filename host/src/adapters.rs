@@ -3,5 +3,6 @@
 pub mod boot_clock;
 pub mod files;
 pub mod hub_http;
+pub mod redis;
 pub mod sqlite;
 pub mod wasm;

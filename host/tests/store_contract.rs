@@ -22,6 +22,10 @@ mod store_contract {
     pub mod model;
     pub mod queue;
     pub mod races;
+    pub mod redis;
+    pub mod redis_breaker;
+    pub mod redis_days;
+    pub mod redis_familiar;
     pub mod reopen;
     pub mod sqlite;
     pub mod state;
@@ -29,3 +33,4 @@ mod store_contract {
 }
 
 contract!(sqlite, store_contract::sqlite::SqliteHarness);
+contract!(redis, store_contract::redis::RedisHarness);

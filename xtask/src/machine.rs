@@ -46,17 +46,35 @@ pub fn chromium() {
         return;
     }
     say("installing chromium for the tests of the Hub's page");
-    let installed = run(Command::new("apt-get").args(["update", "-q"]).stdout(Stdio::null())).and_then(|()| {
-        run(Command::new("apt-get")
-            .args(["install", "-q", "-y", "--no-install-recommends", "chromium"])
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .stdout(Stdio::null()))
-    });
-    if let Err(why) = installed {
+    if let Err(why) = install("chromium") {
         say(&format!(
             "chromium could not be installed, the tests of the Hub's page will be SKIPPED: {why}"
         ));
     }
+}
+
+/// The tests of the Redis store start servers of their own.
+pub fn redis_server() -> Result<(), String> {
+    if on_path("redis-server").is_some() {
+        return Ok(());
+    }
+    if !is_root() || on_path("apt-get").is_none() {
+        return Err(
+            "the tests need redis-server 7.0 or newer on the PATH: install your distribution's package, on Debian as root \
+             `apt-get install redis-server`"
+                .to_owned(),
+        );
+    }
+    say("installing redis-server for the tests of the Redis store");
+    install("redis-server")
+}
+
+fn install(package: &str) -> Result<(), String> {
+    run(Command::new("apt-get").args(["update", "-q"]).stdout(Stdio::null()))?;
+    run(Command::new("apt-get")
+        .args(["install", "-q", "-y", "--no-install-recommends", package])
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdout(Stdio::null()))
 }
 
 fn is_root() -> bool {

@@ -66,6 +66,7 @@ fn dev(args: &[String]) -> Result<(), String> {
 
 fn test(args: &[String]) -> Result<(), String> {
     machine::wasm_target()?;
+    machine::redis_server()?;
     machine::chromium();
     guests::plugins()?;
     guests::test_guests()?;

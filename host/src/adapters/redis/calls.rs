@@ -1,0 +1,157 @@
+//! Calls of scripts and commands: each with its own timeout, on one connection that many calls share and that is made
+//! anew by itself. A failure is told in the words of the port, with what a person can do about it.
+
+use std::{sync::Arc, time::Duration};
+
+use redis::{
+    Cmd, ErrorKind, FromRedisValue, RedisError, ScriptInvocation, ServerErrorKind, ToRedisArgs, Value,
+    aio::ConnectionManager,
+};
+use tokio::time::timeout;
+
+use super::{
+    StoreClock,
+    keys::Keys,
+    scripts::{Prepared, Scripts},
+};
+use crate::{
+    domain::ids::Term,
+    ports::{store::StoreError, work_queue::Fence},
+};
+
+#[derive(Clone)]
+pub(super) struct Calls {
+    pub connection: ConnectionManager,
+    pub scripts: Arc<Scripts>,
+    pub keys: Keys,
+    pub timeout: Duration,
+    pub clock: StoreClock,
+}
+
+/// One call of a script, being put together.
+pub(super) struct Call<'a> {
+    calls: &'a Calls,
+    prepared: &'a Prepared,
+    invocation: ScriptInvocation<'a>,
+    term: Term,
+}
+
+impl Calls {
+    /// A call of a script with its keys and the time; what follows are its own arguments.
+    pub fn script<'a>(&'a self, prepared: &'a Prepared) -> Call<'a> {
+        self.script_on(prepared, None)
+    }
+
+    /// The same, with the name of the one key that depends on the call.
+    pub fn script_on<'a>(&'a self, prepared: &'a Prepared, own: Option<String>) -> Call<'a> {
+        let mut invocation = prepared.script.prepare_invoke();
+        let shared = prepared.keys.len() - usize::from(own.is_some());
+        for (key, _) in &prepared.keys[..shared] {
+            invocation.key(key);
+        }
+        if let Some(own) = own {
+            invocation.key(own);
+        }
+        match &self.clock {
+            StoreClock::Redis => invocation.arg(""),
+            StoreClock::ByHand(now) => invocation.arg(now().0),
+        };
+        Call {
+            calls: self,
+            prepared,
+            invocation,
+            term: Term(0),
+        }
+    }
+
+    /// A command that is one atomic step by itself.
+    pub async fn command<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
+        let mut connection = self.connection.clone();
+        match timeout(self.timeout, command.query_async(&mut connection)).await {
+            Ok(answer) => answer.map_err(|error| sorted(&error, Term(0))),
+            Err(_) => Err(self.too_slow()),
+        }
+    }
+
+    fn too_slow(&self) -> StoreError {
+        StoreError::Unavailable(format!("Redis did not answer within {} ms", self.timeout.as_millis()))
+    }
+
+    /// The key of a script whose type is not what Warren made it, for the operator.
+    async fn wrong_type(&self, prepared: &Prepared) -> Option<String> {
+        for (key, kind) in &prepared.keys {
+            let found: String = self.command(redis::cmd("TYPE").arg(key)).await.ok()?;
+            if found != "none" && found != *kind {
+                return Some(format!(
+                    "the key {key} holds a {found}, but Warren keeps a {kind} there; rename or delete that key"
+                ));
+            }
+        }
+        None
+    }
+}
+
+impl Call<'_> {
+    pub fn arg(mut self, arg: impl ToRedisArgs) -> Self {
+        self.invocation.arg(arg);
+        self
+    }
+
+    pub fn args(mut self, args: impl IntoIterator<Item = impl ToRedisArgs>) -> Self {
+        for arg in args {
+            self.invocation.arg(arg);
+        }
+        self
+    }
+
+    /// Holder and term, which the script checks.
+    pub fn fenced(mut self, fence: &Fence) -> Self {
+        self.term = fence.term;
+        let holder = fence.holder.to_string();
+        self.arg(holder).arg(fence.term.0)
+    }
+
+    /// Call it. A script that Redis has forgotten is loaded again.
+    pub async fn run(self) -> Result<Value, StoreError> {
+        let mut connection = self.calls.connection.clone();
+        match timeout(
+            self.calls.timeout,
+            self.invocation.invoke_async::<Value>(&mut connection),
+        )
+        .await
+        {
+            Err(_) => Err(self.calls.too_slow()),
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) if error.code() == Some("WRONGTYPE") => {
+                let found = self.calls.wrong_type(self.prepared).await;
+                Err(StoreError::Corrupt(found.unwrap_or_else(|| format!("Redis: {error}"))))
+            }
+            Ok(Err(error)) => Err(sorted(&error, self.term)),
+        }
+    }
+}
+
+/// A failure in the words of the port.
+pub(super) fn sorted(error: &RedisError, term: Term) -> StoreError {
+    let next = match error.code() {
+        Some("STALE") => return StoreError::StaleClaim,
+        Some("FENCED") => return StoreError::Fenced { term },
+        Some("CORRUPT") => return StoreError::Corrupt(error.detail().unwrap_or_default().to_owned()),
+        Some("WRONGTYPE") => return StoreError::Corrupt(format!("Redis: {error}")),
+        Some("OOM") => "; Redis is at its maxmemory: give it more, or let it drain",
+        Some("NOAUTH" | "WRONGPASS") => "; check the user and the password of the store's address",
+        Some("MISCONF") => "; Redis can't write its data to the disk: see its log",
+        _ => match error.kind() {
+            ErrorKind::Server(ServerErrorKind::ReadOnly) => {
+                "; this is a read-only replica: use the address of the primary"
+            }
+            ErrorKind::Server(ServerErrorKind::BusyLoading) => "; Redis is reading its data from the disk, wait for it",
+            ErrorKind::Server(ServerErrorKind::NoPerm) => {
+                "; give this user the commands, keys and channels that Warren uses"
+            }
+            ErrorKind::AuthenticationFailed => "; check the user and the password of the store's address",
+            _ => "",
+        },
+    };
+    StoreError::Unavailable(format!("Redis: {error}{next}"))
+}

@@ -1,0 +1,42 @@
+#!lua flags=no-writes
+-- Agents: one by id or name, a page of all, or those in backoff.
+-- KEYS: data index effects failures backoff
+-- ARGV: 1 time, 2 one | page | backoff, 3 id or name | the id before the page or empty | empty, 4 how many
+-- Uses: base agents effects
+-- Returns {now, then for each: {id, name, paused, mode, failures, exponent, healthy since, open until, probed, lease losses,
+--          cool until, cool-downs, last started, last ended, last reason, last detail, posts, comments, then reason, count …}}
+local ids, most = {}, tonumber(ARGV[4])
+if ARGV[2] == 'one' then
+  if call('HEXISTS', DATA, 'a' .. ARGV[3]) == 1 then
+    ids = { ARGV[3] }
+  else
+    local from = 'n' .. ARGV[3] .. '\n'
+    for _, member in ipairs(call('ZRANGEBYLEX', INDEX, '[' .. from, '(' .. from .. '\255', 'LIMIT', 0, 1)) do
+      ids[1] = string.sub(member, #from + 1)
+    end
+  end
+elseif ARGV[2] == 'page' then
+  local from = ARGV[3] == '' and '[a' or '(a' .. ARGV[3]
+  for n, member in ipairs(call('ZRANGEBYLEX', INDEX, from, '(b', 'LIMIT', 0, most)) do ids[n] = string.sub(member, 2) end
+else
+  for n, member in ipairs(call('ZRANGEBYLEX', INDEX, '[b', '(c', 'LIMIT', 0, most)) do ids[n] = string.sub(member, 17) end
+end
+
+local MODES = { a = 'automatic', f = 'forced_open', d = 'disabled' }
+local answer = { now }
+for _, id in ipairs(ids) do
+  local a = agent_of(id)
+  if a then
+    local told = { id }
+    for field = A_NAME, A_DETAIL do told[field + 1] = a[field] end
+    told[4] = MODES[a[A_MODE]] or ''
+    told[17] = of_day('dpost\n' .. id, today)
+    told[18] = of_day('dcomment\n' .. id, today)
+    for reason, count in pairs(a[A_ENDINGS]) do
+      told[#told + 1] = reason
+      told[#told + 1] = count
+    end
+    answer[#answer + 1] = told
+  end
+end
+return answer

@@ -1,0 +1,23 @@
+#!lua flags=allow-oom
+-- Gives up on claimed items whose JSON is not an item.
+-- KEYS: data index queue_high queue_normal queue_low active failures backoff events wake
+-- ARGV: 1 time, then for each: item, token, what is wrong with it
+-- Uses: base writes signals agents items places
+-- Returns how many were
+local buried, used = 0, {}
+for at = 2, #ARGV, 3 do
+  local id = ARGV[at]
+  local m = item_of(id)
+  if m and m[STATE] == 'a' and m[TOKEN] == ARGV[at + 1] then
+    local a = agent_of(m[AGENT], m[NAME])
+    -- Its token has claimed nothing: it is good for the next.
+    used[#used + 1] = 't' .. m[TOKEN]
+    finish(id, m, a, 'x', ARGV[at + 2])
+    tell('item_unreadable', m[AGENT], id, '', ARGV[at + 2])
+    release_waiting(m[AGENT], a)
+    buried = buried + 1
+  end
+end
+save()
+many('HDEL', DATA, used)
+return buried

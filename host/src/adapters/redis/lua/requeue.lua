@@ -1,0 +1,29 @@
+#!lua
+-- Puts dead items back at the tail of their queue, with attempt 1, as far as it has room.
+-- KEYS: data index queue_high queue_normal queue_low active failures backoff events wake
+-- ARGV: 1 time, then item ids
+-- Uses: base writes signals agents items places insert
+-- Returns how many were
+local requeued, depths = 0, {}
+for n = 2, #ARGV do
+  local id = ARGV[n]
+  local m = item_of(id)
+  if m and m[STATE] == 'x' then
+    local rank = m[RANK]
+    depths[rank] = depths[rank] or depth_of(rank)
+    if depths[rank] < MAX_QUEUE then
+      depths[rank] = depths[rank] + 1
+      local a = agent_of(m[AGENT], m[NAME])
+      leave(id, m, a)
+      vanish('o' .. sorted(m[SEQ]) .. id)
+      m[SEQ] = next_seq()
+      stand('o' .. sorted(m[SEQ]) .. id)
+      m[ATTEMPT], m[NOTE], m[READY_AT], m[REASON], m[ENDED], m[RESUMED], m[TOKEN] = 1, '', now, '', 0, 0, ''
+      enter(id, m, a, 'q', 'LPUSH')
+      save_item(id, m)
+      requeued = requeued + 1
+    end
+  end
+end
+save()
+return requeued

@@ -1,0 +1,161 @@
+//! The Redis store under the contract. Each case has a Redis server of its own on a Unix socket, and moves its store's time
+//! by hand. Opening the store anew kills that server with `kill -9` and starts it on what its append-only file holds.
+
+use std::{
+    fs::File,
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use redis::{Client, FromRedisValue};
+use tempfile::TempDir;
+use warren::{
+    adapters::redis::{ConnectError, RedisConfig, RedisStore, StoreClock},
+    domain::time::UnixMillis,
+    ports::store::{Store, StorePolicy},
+};
+
+use super::{harness::Harness, support::DEADLINE};
+
+/// A running `redis-server`, killed when it is dropped.
+pub struct Server(Child);
+
+impl Server {
+    /// Start one whose socket and data are in `folder`.
+    pub fn start(folder: &Path, more: &[&str]) -> Server {
+        let log = File::create(folder.join("redis.log")).unwrap();
+        let child = Command::new("redis-server")
+            .args([
+                "--port",
+                "0",
+                "--unixsocket",
+                "redis.sock",
+                "--save",
+                "",
+                "--appendonly",
+                "yes",
+                // Everything that is answered is in the file: `everysec` may hold writes back for two seconds.
+                "--appendfsync",
+                "always",
+            ])
+            .args(more)
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(log)
+            .spawn()
+            .expect("redis-server is installed (Debian: redis-server)");
+        Server(child)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.0.kill().and_then(|()| self.0.wait()).unwrap();
+    }
+}
+
+/// Where the server of a folder listens.
+pub fn url(folder: &Path) -> String {
+    format!("redis+unix://{}", folder.join("redis.sock").display())
+}
+
+/// In front of every key of these tests.
+pub const PREFIX: &str = "{test}:";
+
+pub fn config(folder: &Path, policy: &StorePolicy, clock: StoreClock) -> RedisConfig {
+    RedisConfig {
+        url: url(folder).into(),
+        key_prefix: PREFIX.to_owned(),
+        policy: policy.clone(),
+        call_timeout: Duration::from_secs(5),
+        clock,
+    }
+}
+
+/// Connect as soon as the server is up.
+pub async fn connect(config: RedisConfig) -> RedisStore {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        match RedisStore::connect(config.clone()).await {
+            Ok(store) => return store,
+            Err(ConnectError::Unavailable { .. }) if Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+pub struct RedisHarness {
+    // Dropped in this order: the store, its server, its folder.
+    store: RedisStore,
+    server: Option<Server>,
+    folder: TempDir,
+    time: Arc<AtomicI64>,
+    policy: StorePolicy,
+}
+
+impl RedisHarness {
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The store's time.
+    pub fn now(&self) -> i64 {
+        self.time.load(Ordering::SeqCst)
+    }
+
+    /// The server dies, and comes back with what it had written; the store is the same.
+    pub async fn restart(&mut self, between: impl AsyncFnOnce()) {
+        drop(self.server.take());
+        between().await;
+        self.server = Some(Server::start(self.folder.path(), &[]));
+    }
+
+    /// A command, as an operator or another system sends it.
+    pub async fn redis<T: FromRedisValue>(&self, command: &[&str]) -> T {
+        let client = Client::open(url(self.folder.path())).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let mut built = redis::cmd(command[0]);
+        built.arg(&command[1..]).query_async(&mut connection).await.unwrap()
+    }
+}
+
+fn by_hand(time: &Arc<AtomicI64>) -> StoreClock {
+    let time = time.clone();
+    StoreClock::ByHand(Arc::new(move || UnixMillis(time.load(Ordering::SeqCst))))
+}
+
+impl Harness for RedisHarness {
+    async fn fresh(policy: StorePolicy) -> RedisHarness {
+        let folder = TempDir::new().unwrap();
+        let time = Arc::new(AtomicI64::new(1_750_000_000_000));
+        let server = Server::start(folder.path(), &[]);
+        RedisHarness {
+            store: connect(config(folder.path(), &policy, by_hand(&time))).await,
+            server: Some(server),
+            folder,
+            time,
+            policy,
+        }
+    }
+
+    fn store(&self) -> Store {
+        self.store.store()
+    }
+
+    fn advance(&self, by: Duration) {
+        self.time.fetch_add(by.as_millis() as i64, Ordering::SeqCst);
+    }
+
+    async fn reopen(&mut self) {
+        drop(self.server.take());
+        self.server = Some(Server::start(self.folder.path(), &[]));
+        self.store = connect(config(self.folder.path(), &self.policy, by_hand(&self.time))).await;
+    }
+}

@@ -1,0 +1,341 @@
+//! Bad days of a Redis: restarts, lost data, no memory, keys of the wrong type, the wrong server.
+
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use tokio::time::timeout;
+use warren::{
+    adapters::redis::{ConnectError, RedisConfig, RedisStore, StoreClock},
+    domain::{ending::Reason, work_item::ItemState},
+    ports::{
+        leadership::Acquired,
+        store::{Store, StoreError},
+        work_queue::{Enqueued, Fence},
+    },
+};
+
+use super::{
+    harness::Harness,
+    leadership::bid,
+    redis::{PREFIX, RedisHarness, Server, config, connect, url},
+    support::*,
+};
+
+fn words(error: &StoreError) -> String {
+    error.to_string()
+}
+
+/// Ask until the store answers again.
+async fn back(store: &Store) {
+    let deadline = Instant::now() + DEADLINE;
+    while let Err(error) = store.queue.stats().await {
+        assert!(Instant::now() < deadline, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn forgotten_scripts_are_loaded_again() {
+    let harness = RedisHarness::fresh(policy()).await;
+    let store = harness.store();
+    add_ready(&store, &direct("a")).await;
+    let claimed = claim_one(&store).await;
+    let _: () = harness.redis(&["SCRIPT", "FLUSH"]).await;
+    assert!(renew(&store, &claimed).await);
+    end(&store, &claimed, Reason::Ok).await;
+}
+
+#[tokio::test]
+async fn a_restarted_server_is_found_again() {
+    let mut harness = RedisHarness::fresh(policy()).await;
+    let store = harness.store();
+    let item = direct("a");
+    add_ready(&store, &item).await;
+    let claimed = claim_one(&store).await;
+    let waiter = tokio::spawn({
+        let store = store.clone();
+        async move { store.queue.wait_for_end(item.id, seconds(3600)).await }
+    });
+    let idle = tokio::spawn({
+        let store = store.clone();
+        async move { store.queue.wait_for_work(seconds(3600)).await }
+    });
+    harness
+        .restart(async || {
+            let error = store.queue.stats().await.unwrap_err();
+            assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
+        })
+        .await;
+    back(&store).await;
+    assert_eq!(
+        end(&store, &claimed, Reason::Ok).await,
+        warren::ports::work_queue::Completed::Done
+    );
+    add_ready(&store, &direct("b")).await;
+    timeout(DEADLINE, idle)
+        .await
+        .expect("woken over a new connection")
+        .unwrap();
+    // The wait failed with the server, or it heard of the end over a new connection.
+    let ended = timeout(DEADLINE, waiter).await.expect("it ends").unwrap();
+    assert!(matches!(ended, Err(StoreError::Unavailable(_))) || ended.unwrap().unwrap().state == ItemState::Done);
+}
+
+#[tokio::test]
+async fn lost_data_is_another_incarnation_and_fences_the_leader() {
+    let harness = RedisHarness::fresh(policy()).await;
+    let store = harness.store();
+    let before = store.queue.health().await.unwrap().incarnation;
+    let bidder = bid("a");
+    let Acquired::Won(term) = store.leadership.acquire(&bidder).await.unwrap() else {
+        panic!("it is free")
+    };
+    let fence = Fence {
+        holder: bidder.holder.clone(),
+        term,
+    };
+    add_ready(&store, &direct("a")).await;
+    let claimed = claim_one(&store).await;
+    let _: () = harness.redis(&["FLUSHALL"]).await;
+    assert_eq!(
+        store.leadership.renew(&fence, seconds(9)).await,
+        Err(StoreError::Fenced { term })
+    );
+    assert_eq!(try_end(&store, &claimed, Reason::Ok).await, Err(StoreError::StaleClaim));
+    assert!(!renew(&store, &claimed).await);
+    assert_ne!(store.queue.health().await.unwrap().incarnation, before);
+    add_ready(&store, &direct("a")).await;
+    claim_one(&store).await;
+}
+
+#[tokio::test]
+async fn a_full_redis_drains() {
+    let harness = RedisHarness::fresh(policy()).await;
+    let store = harness.store();
+    let (first, second) = (direct("a"), direct("b"));
+    for item in [&first, &second] {
+        add_ready(&store, item).await;
+    }
+    let claimed = claim_item(&store, &first).await;
+    let _: () = harness.redis(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    let refused = store.queue.enqueue(None, vec![direct("c")]).await.unwrap_err();
+    assert!(
+        matches!(refused, StoreError::Unavailable(_)) && words(&refused).contains("maxmemory"),
+        "{refused}"
+    );
+    assert!(renew(&store, &claimed).await);
+    end(&store, &claimed, Reason::Ok).await;
+    let claimed = claim_item(&store, &second).await;
+    end(&store, &claimed, Reason::Ok).await;
+    sweep(&store).await;
+    assert_eq!(store.queue.stats().await.unwrap().done, 2);
+    let _: () = harness.redis(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    add_ready(&store, &direct("c")).await;
+}
+
+#[tokio::test]
+async fn keys_of_the_wrong_type_are_named_and_nothing_is_half_done() {
+    for name in ["work:queue:high", "warren:data", "warren:index"] {
+        let harness = RedisHarness::fresh(policy()).await;
+        let store = harness.store();
+        let key = format!("{PREFIX}{name}");
+        let _: () = harness.redis(&["SET", &key, "somebody's"]).await;
+        let item = inbox("a", 1);
+        let refused = store.queue.enqueue(None, vec![item.clone()]).await.unwrap_err();
+        assert!(
+            matches!(refused, StoreError::Corrupt(_)) && words(&refused).contains(&key),
+            "{refused}"
+        );
+        let _: i64 = harness.redis(&["DEL", &key]).await;
+        assert_eq!(store.queue.item(item.id).await.unwrap(), None);
+        assert_eq!(store.queue.stats().await.unwrap().queued.values().sum::<u64>(), 0);
+        assert_eq!(add(&store, &item).await, Enqueued::Added(ItemState::Queued));
+        let claimed = claim_item(&store, &item).await;
+        // At its end it counts a failure, which shows in another key.
+        let failures = format!("{PREFIX}work:failures");
+        let _: () = harness.redis(&["SET", &failures, "somebody's"]).await;
+        let refused = try_end(&store, &claimed, Reason::Trap).await.unwrap_err();
+        assert!(words(&refused).contains(&failures), "{refused}");
+        assert_eq!(state(&store, &item).await, ItemState::Active);
+        assert_eq!(known(&store, "a").await.breaker.failures, 0);
+        let active: i64 = harness.redis(&["HLEN", &format!("{PREFIX}work:active")]).await;
+        assert_eq!(active, 1);
+    }
+}
+
+#[tokio::test]
+async fn records_that_nobody_can_read_stop_nobody() {
+    let harness = RedisHarness::fresh(policy()).await;
+    let store = harness.store();
+    let (broken, worse, good) = (inbox("a", 1), direct("b"), direct("c"));
+    for item in [&broken, &worse, &good] {
+        add_ready(&store, item).await;
+    }
+    let data = format!("{PREFIX}warren:data");
+    let _: i64 = harness
+        .redis(&["HSET", &data, &format!("m{}", broken.id), "not packed"])
+        .await;
+    let _: i64 = harness
+        .redis(&["HSET", &data, &format!("i{}", worse.id), "not an item"])
+        .await;
+    let _: i64 = harness.redis(&["HSET", &data, "aid-c", "not packed"]).await;
+    claim_item(&store, &good).await;
+    for item in [&broken, &worse] {
+        let letter = record(&store, item.id).await;
+        assert_eq!(letter.state, ItemState::Dead, "{letter:?}");
+        assert!(!letter.note.is_empty());
+    }
+    let stats = store.queue.stats().await.unwrap();
+    assert_eq!((stats.dead, stats.active), (2, 1));
+    let shown: i64 = harness.redis(&["LLEN", &format!("{PREFIX}work:queue:high")]).await;
+    assert_eq!(shown, 0);
+}
+
+#[tokio::test]
+async fn prefixes_keep_clusters_apart() {
+    let harness = RedisHarness::fresh(policy()).await;
+    let store = harness.store();
+    let other = RedisConfig {
+        key_prefix: "other:".to_owned(),
+        ..config(harness.folder(), &policy(), StoreClock::Redis)
+    };
+    let other = connect(other).await.store();
+    add_ready(&store, &direct("a")).await;
+    claim_none(&other).await;
+    assert_ne!(
+        other.queue.health().await.unwrap().incarnation,
+        store.queue.health().await.unwrap().incarnation
+    );
+    let keys: Vec<String> = harness.redis(&["KEYS", "*"]).await;
+    assert!(
+        keys.iter()
+            .all(|key| key.starts_with(PREFIX) || key.starts_with("other:")),
+        "{keys:?}"
+    );
+}
+
+#[tokio::test]
+async fn redis_time_is_the_stores_time() {
+    let folder = TempDir::new().unwrap();
+    let _server = Server::start(folder.path(), &[]);
+    let store = connect(config(folder.path(), &policy(), StoreClock::Redis))
+        .await
+        .store();
+    add_ready(&store, &direct("a")).await;
+    let claimed = claim_one(&store).await;
+    let first = store.queue.health().await.unwrap().now;
+    assert!(first.0 > 1_700_000_000_000, "{first:?}");
+    assert!(renew(&store, &claimed).await);
+    end(&store, &claimed, Reason::Ok).await;
+    assert!(store.queue.health().await.unwrap().now >= first);
+}
+
+#[tokio::test]
+async fn what_can_not_be_used_is_refused_with_words() {
+    let folder = TempDir::new().unwrap();
+    let _server = Server::start(folder.path(), &["--requirepass", "hidden"]);
+    let plain = config(folder.path(), &policy(), StoreClock::Redis);
+    let with = |user: &str| RedisConfig {
+        url: format!("{}?{user}", url(folder.path())).into(),
+        ..plain.clone()
+    };
+    let good = with("pass=hidden");
+    connect(good.clone()).await;
+    for wrong in [plain.clone(), with("pass=gue%73s")] {
+        let Err(error) = RedisStore::connect(wrong).await else {
+            panic!("the password is wrong")
+        };
+        let words = error.to_string();
+        assert!(words.contains("password") && words.contains("redis.sock"), "{words}");
+        assert!(!words.contains("guess"), "{words}");
+    }
+    let Err(error) = RedisStore::connect(RedisConfig {
+        url: "http://user:hidden@host".to_owned().into(),
+        ..plain.clone()
+    })
+    .await
+    else {
+        panic!("no address of a Redis")
+    };
+    assert!(
+        matches!(error, ConnectError::Address { .. }) && !error.to_string().contains("hidden"),
+        "{error}"
+    );
+    // A newer Warren has been here.
+    let client = redis::Client::open(good.url.expose()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let set = redis::cmd("HSET")
+        .arg(format!("{PREFIX}warren:meta"))
+        .arg("schema")
+        .arg("2.0")
+        .to_owned();
+    set.query_async::<()>(&mut connection).await.unwrap();
+    let Err(error) = RedisStore::connect(good).await else {
+        panic!("the schema is newer")
+    };
+    assert!(
+        error.to_string().contains("2.0") && error.to_string().contains("key_prefix"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn one_wake_up_wakes_one_host() {
+    let harness = RedisHarness::fresh(policy()).await;
+    let mut hosts = Vec::new();
+    for _ in 0..3 {
+        let store = connect(config(harness.folder(), &policy(), StoreClock::Redis)).await;
+        hosts.push(store);
+    }
+    let mut waits = tokio::task::JoinSet::new();
+    for host in &hosts {
+        let store = host.store();
+        waits.spawn(async move { store.queue.wait_for_work(seconds(3600)).await });
+    }
+    // All three block before the item comes.
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let clients: String = harness.redis(&["INFO", "clients"]).await;
+        if clients.contains("blocked_clients:3") {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{clients}");
+    }
+    add_ready(&harness.store(), &direct("a")).await;
+    timeout(DEADLINE, waits.join_next())
+        .await
+        .expect("one is woken")
+        .unwrap()
+        .unwrap();
+    assert!(
+        timeout(Duration::from_millis(200), waits.join_next()).await.is_err(),
+        "and no other"
+    );
+    add_ready(&harness.store(), &direct("b")).await;
+    timeout(DEADLINE, waits.join_next())
+        .await
+        .expect("the next is woken")
+        .unwrap()
+        .unwrap();
+}
+
+#[tokio::test]
+async fn an_idle_host_costs_redis_next_to_nothing() {
+    let harness = RedisHarness::fresh(policy()).await;
+    let store = harness.store();
+    let commands = async || -> u64 {
+        let stats: String = harness.redis(&["INFO", "stats"]).await;
+        let line = stats
+            .lines()
+            .find_map(|line| line.strip_prefix("total_commands_processed:"));
+        line.unwrap().trim().parse().unwrap()
+    };
+    let before = commands().await;
+    let vacancy = store.leadership.wait_for_vacancy(seconds(2));
+    let event = store.events.after(0, 10, seconds(2));
+    let work = store.queue.wait_for_work(seconds(2));
+    let ((), events, ()) = tokio::join!(vacancy, event, work);
+    assert_eq!(events.unwrap(), []);
+    // The connections that ask for these numbers cost some themselves.
+    let spent = commands().await - before;
+    assert!(spent <= 12, "{spent} commands in two seconds");
+}
