@@ -111,11 +111,14 @@ impl AgentRecords for RedisStore {
     }
 
     async fn set_paused(&self, agent: &AgentId, paused: bool) -> Result<bool, StoreError> {
+        let mut rest = "w".to_owned();
         loop {
             let call = self.calls.script(&self.calls.scripts.pause);
-            let mut reply = Reply::new(call.arg(agent.as_str()).arg(u8::from(paused)).run().await?)?;
-            let (known, more) = (reply.flag()?, reply.flag()?);
-            if !more {
+            let call = call.arg(agent.as_str()).arg(u8::from(paused)).arg(rest);
+            let mut reply = Reply::new(call.run().await?)?;
+            let known = reply.flag()?;
+            rest = reply.text()?;
+            if rest.is_empty() {
                 return Ok(known);
             }
         }
@@ -131,15 +134,15 @@ impl AgentRecords for RedisStore {
             BreakerCommand::ForceOpen => ("force_open", Transition::ForcedOpen),
             BreakerCommand::Disable => ("disable", Transition::Disabled),
         };
-        let mut rest = 0;
+        let mut rest = String::new();
         loop {
             let call = self.calls.script(&self.calls.scripts.command);
             let mut reply = Reply::new(call.arg(agent.as_str()).arg(word).arg(rest).run().await?)?;
-            let (known, more) = (reply.flag()?, reply.flag()?);
-            if !more {
+            let known = reply.flag()?;
+            rest = reply.text()?;
+            if rest.is_empty() {
                 return Ok(known.then_some(transition));
             }
-            rest = 1;
         }
     }
 
