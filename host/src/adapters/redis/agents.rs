@@ -111,14 +111,11 @@ impl AgentRecords for RedisStore {
     }
 
     async fn set_paused(&self, agent: &AgentId, paused: bool) -> Result<bool, StoreError> {
-        let mut rest = "w".to_owned();
         loop {
             let call = self.calls.script(&self.calls.scripts.pause);
-            let call = call.arg(agent.as_str()).arg(u8::from(paused)).arg(rest);
-            let mut reply = Reply::new(call.run().await?)?;
-            let known = reply.flag()?;
-            rest = reply.text()?;
-            if rest.is_empty() {
+            let mut reply = Reply::new(call.arg(agent.as_str()).arg(u8::from(paused)).run().await?)?;
+            let (known, more) = (reply.flag()?, reply.flag()?);
+            if !more {
                 return Ok(known);
             }
         }
@@ -134,15 +131,15 @@ impl AgentRecords for RedisStore {
             BreakerCommand::ForceOpen => ("force_open", Transition::ForcedOpen),
             BreakerCommand::Disable => ("disable", Transition::Disabled),
         };
-        let mut rest = String::new();
+        let mut rest = 0;
         loop {
             let call = self.calls.script(&self.calls.scripts.command);
             let mut reply = Reply::new(call.arg(agent.as_str()).arg(word).arg(rest).run().await?)?;
-            let known = reply.flag()?;
-            rest = reply.text()?;
-            if rest.is_empty() {
+            let (known, more) = (reply.flag()?, reply.flag()?);
+            if !more {
                 return Ok(known.then_some(transition));
             }
+            rest = 1;
         }
     }
 

@@ -149,11 +149,10 @@ pub(super) fn assemble(parts: &[&str], own: &str, mut words: Words, register: &s
 
 /// What is made once, then what a call does.
 fn arranged(statements: &[Statement<'_>], register: &str) -> String {
-    let mut once = String::from("local KEYS, ARGV\n");
-    // In two functions, as one may name only so much of what is around it.
-    let (mut parts, mut own) = (String::new(), String::new());
+    // In two functions, as one may name only so much of what is around it; and a script's own names may be a part's.
+    let (mut parts, mut own) = ((String::new(), String::new()), (String::new(), String::new()));
     for statement in statements {
-        let each = if statement.own { &mut own } else { &mut parts };
+        let (once, each) = if statement.own { &mut own } else { &mut parts };
         match declared(statement.text) {
             _ if statement.function.is_some() => once.push_str(statement.text),
             Some((names, _)) if is_constant(&names) => once.push_str(statement.text),
@@ -167,8 +166,9 @@ fn arranged(statements: &[Statement<'_>], register: &str) -> String {
         }
     }
     format!(
-        "do\n{once}local function begin(keys, argv)\nKEYS, ARGV = keys, argv\n{parts}end\nredis.register_function{{{register},\
-         callback=function(keys, argv)\nbegin(keys, argv)\n{own}end}}\nend\n"
+        "do\nlocal KEYS, ARGV\n{}local function begin(keys, argv)\nKEYS, ARGV = keys, argv\n{}end\n{}\
+         redis.register_function{{{register},callback=function(keys, argv)\nbegin(keys, argv)\n{}end}}\nend\n",
+        parts.0, parts.1, own.0, own.1
     )
 }
 
@@ -198,8 +198,9 @@ mod tests {
         assert_eq!(
             assemble(&[part], own, words, "function_name='f'"),
             "do\nlocal KEYS, ARGV\nlocal TABLE = { 1 }\nlocal state\nlocal last\nlocal function a(x)\nreturn x[1]\nend\n\
-             local function c() return a('key') end\nlocal function d()\nreturn c()\nend\n\
+             local function c() return a('key') end\n\
              local function begin(keys, argv)\nKEYS, ARGV = keys, argv\nstate = {}\nlast = nil\nend\n\
+             local function d()\nreturn c()\nend\n\
              redis.register_function{function_name='f',callback=function(keys, argv)\nbegin(keys, argv)\nif state then\nlast = d()\nend\nreturn last\nend}\nend\n"
         );
         assert!(assemble(&[part], "return b()\n", Words::default(), "").contains("return 'ONE ' .. 'two'"));

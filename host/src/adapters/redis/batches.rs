@@ -9,7 +9,7 @@ use super::{
     calls::Calls,
     items::{described, flag, item_id, state, to_json},
     queue::AT_ONCE,
-    reply::Reply,
+    reply::{Reply, text},
 };
 use crate::{
     domain::{time::UnixMillis, work_item::WorkItem},
@@ -128,6 +128,10 @@ impl Calls {
 }
 
 fn enqueued(value: Value) -> Result<Enqueued, StoreError> {
+    // The common answer is short.
+    if let Value::BulkString(letter) = &value {
+        return Ok(Enqueued::Added(state(&String::from_utf8_lossy(letter))?));
+    }
     let mut reply = Reply::new(value)?;
     Ok(match reply.text()?.as_str() {
         "added" => Enqueued::Added(state(&reply.text()?)?),
@@ -142,15 +146,24 @@ fn enqueued(value: Value) -> Result<Enqueued, StoreError> {
 }
 
 fn completed(value: Value) -> Result<Completed, StoreError> {
+    if !matches!(value, Value::Array(_)) {
+        return match text(value)?.as_str() {
+            "done" => Ok(Completed::Done),
+            "stale" => Err(StoreError::StaleClaim),
+            other => Err(unknown(other)),
+        };
+    }
     let mut reply = Reply::new(value)?;
     Ok(match reply.text()?.as_str() {
-        "done" => Completed::Done,
         "dead" => Completed::Dead,
         "retry" => Completed::Retry {
             at: UnixMillis(reply.number()?),
             attempt: reply.small()?,
         },
-        "stale" => return Err(StoreError::StaleClaim),
-        other => return Err(StoreError::Corrupt(format!("{other:?} is no answer to a completion"))),
+        other => return Err(unknown(other)),
     })
+}
+
+fn unknown(answer: &str) -> StoreError {
+    StoreError::Corrupt(format!("{answer:?} is no answer to a completion"))
 }

@@ -125,7 +125,13 @@ local function claim_plain(rank, member, id, agent, token)
   local n = #leases
   ready[#ready + 1], leases[n + 1], leases[n + 2] = member, lease_text, id
   acting[agent] = host
-  if flag == 68 then count('cd' .. rank, -1) else show(LISTS[rank], 'LREM', body) end
+  if flag == 68 then
+    count('cd' .. rank, -1)
+    local direct = for_key(removed, INDEX)
+    direct[#direct + 1] = 'q' .. agent .. '\nq' .. id
+  else
+     show(LISTS[rank], 'LREM', body)
+  end
   n = #answer
   answer[n + 1], answer[n + 2], answer[n + 3] = id, body, text
   return true
@@ -239,6 +245,13 @@ if #ids > 0 then
 end
 if passed_over ~= passed_before then set('cp', passed_over) end
 answer[1] = moves >= MOST_MOVES and 1 or 0
+-- Who was taken from the head of a set goes with one word.
+for rank = 0, 2 do
+  local ready = removed[READY[rank]]
+  if ready and left[rank] == 0 and buffers[rank] and #ready == at[rank] - 1 and not members[READY[rank]] then
+    heads[READY[rank]], removed[READY[rank]] = #ready, nil
+  end
+end
 if exhausted then readied = 0 end
 save()
 if not exhausted and attempt('LLEN', WAKE) == 0 then

@@ -1,16 +1,16 @@
 #!lua
 -- An operator's word to a breaker, with its event, and the agent's items held or ready again. In bounded parts: call
--- again while there is more.
+-- again with 4 set while there is more.
 -- KEYS: data index ready_high ready_normal ready_low delayed leases dead order ages queue_high queue_normal queue_low active failures
 -- KEYS: backoff events wake
--- ARGV: 1 time, 2 agent, 3 reset | force_open | disable, 4 where to go on with the items (see `hold_some`), empty at first
+-- ARGV: 1 time, 2 agent, 3 reset | force_open | disable, 4 1 if only the rest of the items is to be moved
 -- Uses: base writes signals agents items places hold
--- Returns {1 if the agent is known, where to go on; empty when there is no more}
+-- Returns {1 if the agent is known, 1 if there is more}
 local agent, command = ARGV[2], ARGV[3]
 local KINDS = { reset = 'breaker_reset', force_open = 'breaker_forced_open', disable = 'breaker_disabled' }
 local a = agent_of(agent)
-if not a then return { 0, '' } end
-if ARGV[4] == '' then
+if not a then return { 0, 0 } end
+if ARGV[4] ~= '1' then
   if command == 'force_open' then
     a[A_MODE] = 'f'
   else
@@ -20,13 +20,12 @@ if ARGV[4] == '' then
   changed[agent] = true
   tell(KINDS[command], agent, '', '', '')
 end
-local rest
+local moved = 0
 if command == 'force_open' then
-  rest = hold_some(agent, a, 'the breaker is forced open', ARGV[4] == '' and 'w' or ARGV[4])
+  moved = hold_some(agent, a, 'the breaker is forced open')
 else
-  local moved = ready_class(agent, a, 'b', MOST_AT_ONCE)
+  moved = ready_class(agent, a, 'b', MOST_AT_ONCE)
   if a[A_PAUSED] == 0 then moved = moved + ready_class(agent, a, 'h', MOST_AT_ONCE - moved) end
-  rest = moved == MOST_AT_ONCE and 'w' or ''
 end
 save()
-return { 1, rest }
+return { 1, moved == MOST_AT_ONCE and 1 or 0 }

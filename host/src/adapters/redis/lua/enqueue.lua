@@ -6,11 +6,12 @@
 --       then for each item: id, agent, name, type and rank (a flag of `ready_…` and a digit), the item as JSON, and what its
 --       record says of it: -agent name type rank interval count attempt, between tabs
 -- Uses: base writes fence signals agents items places insert
--- Returns, for each item: {'added', state} | {'merged', id, news as 0 or 1} | {'skipped', reason} | {'full', limit}
+-- Returns, for each item: 'q' (added, and ready) | {'added', state} | {'merged', id, news as 0 or 1} | {'skipped', reason} | {'full', limit}
 -- Errors: FENCED
 local FIELDS = 6
 -- Where the name stands in a plain agent's record.
 local NAME_AT = 74
+local DIRECT = { [0] = 'cd0', 'cd1', 'cd2' }
 
 if ARGV[2] ~= '' then check_fence(ARGV[2], ARGV[3]) end
 local asked = { 'cs', 'cw0', 'cw1', 'cw2', 'ch0', 'ch1', 'ch2', 'cd0', 'cd1', 'cd2' }
@@ -19,7 +20,7 @@ for at = 4, #ARGV, FIELDS do
   asked[n + 1], asked[n + 2] = 'm' .. ARGV[at], 'a' .. ARGV[at + 1]
 end
 read_together(asked)
-local added_as = { q = { 'added', 'q' } }
+local kinds = {}
 
 local depths = {}
 local function depth(rank)
@@ -54,33 +55,47 @@ local function skips(a)
 end
 
 local now_text = sorted(now)
+
+-- Items of one type and priority: its flag, its priority, and what is gathered of them.
+local function kind_of(word)
+  local rank = byte(word, 2) - 48
+  local kind = { flag = sub(word, 1, 1), rank = rank, count = 0, order = for_key(added, ORDER), ready = for_key(added, READY[rank]) }
+  depth(rank)
+  kinds[word] = kind
+  return kind
+end
+
 -- The common case: an agent of which there is nothing to say. The item is ready.
-local function add_plain(at, id, agent)
-  local text, flag, rank = known['a' .. agent], byte(ARGV[at + 3]), byte(ARGV[at + 3], 2) - 48
-  local name = ARGV[at + 2]
-  if byte(text) ~= 112 or sub(text, NAME_AT, NAME_AT + #name) ~= name .. '\t' or depth(rank) >= MAX_QUEUE then return nil end
+local function add_plain(at, id, agent, record, standing)
+  local text, name = known[standing], ARGV[at + 2]
+  if byte(text) ~= 112 or sub(text, NAME_AT, NAME_AT + #name) ~= name .. '\t' then return nil end
+  local kind = kinds[ARGV[at + 3]] or kind_of(ARGV[at + 3])
+  local rank, order, ready = kind.rank, kind.order, kind.ready
+  if depth(rank) >= MAX_QUEUE then return nil end
   depths[rank] = depths[rank] + 1
   local seq = format('%d', next_seq())
   set('i' .. id, ARGV[at + 4])
-  set('m' .. id, PLAIN .. ARGV[at + 5] .. '\t' .. seq .. '\t' .. now_text .. '\tq\n')
-  local order, ready = for_key(added, ORDER), for_key(added, READY[rank])
+  set(record, PLAIN .. ARGV[at + 5] .. '\t' .. seq .. '\t' .. now_text .. '\tq\n')
   local n, k = #order, #ready
-  order[n + 1], order[n + 2], ready[k + 1], ready[k + 2] = seq, id, seq, id .. sub(ARGV[at + 3], 1, 1) .. agent
-  if flag == 68 then
-    count('cd' .. sub(ARGV[at + 3], 2), 1)
+  order[n + 1], order[n + 2], ready[k + 1], ready[k + 2] = seq, id, seq, id .. kind.flag .. agent
+  if kind.flag == 'D' then
+    count(DIRECT[rank], 1)
+    local direct = for_key(added, INDEX)
+    direct[#direct + 1] = '0'
+    direct[#direct + 1] = 'q' .. agent .. '\nq' .. id
   else
-    set('a' .. agent, 'o' .. id .. sub(text, 2))
+    set(standing, 'o' .. id .. sub(text, 2))
     show(LISTS[rank], 'LPUSH', ARGV[at + 4])
   end
   readied = readied + 1
-  return added_as.q
+  return 'q'
 end
 
 local function add(at, id, agent)
   local a = agent_of(agent, ARGV[at + 2])
   if heed_reset(agent, a) then
     flush_sets()
-    depths = {}
+    depths, kinds = {}, {}
   end
   if a[A_NAME] ~= ARGV[at + 2] then a[A_NAME], changed[agent] = ARGV[at + 2], true end
   local m = item_of_text(PLAIN .. ARGV[at + 5] .. '\t0\t' .. now_text .. '\t\n')
@@ -97,19 +112,20 @@ local function add(at, id, agent)
   return { 'added', state }
 end
 
-local function one(at)
-  local id, agent = ARGV[at], ARGV[at + 1]
-  local before = known['m' .. id]
+local function one(at, n)
+  local id, agent, record, standing = ARGV[at], ARGV[at + 1], asked[n], asked[n + 1]
+  local before = known[record]
   if before then return earlier(before) end
   -- Discovery items are open in another list; those with an interval are looked at one by one.
-  if not met[agent] and known['a' .. agent] and byte(ARGV[at + 3]) ~= 88 then
-    local answer = add_plain(at, id, agent)
+  if not met[agent] and known[standing] and byte(ARGV[at + 3]) ~= 88 then
+    local answer = add_plain(at, id, agent, record, standing)
     if answer then return answer end
   end
   return add(at, id, agent)
 end
 
 local answers = {}
-for at = 4, #ARGV, FIELDS do answers[#answers + 1] = one(at) end
+local first = #asked - (#ARGV - 3) / FIELDS * 2 + 1
+for at = 4, #ARGV, FIELDS do answers[#answers + 1] = one(at, first + (at - 4) / FIELDS * 2) end
 save()
 return answers

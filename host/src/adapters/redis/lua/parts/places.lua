@@ -6,12 +6,16 @@
 --   done        `ages`, a list: <time>e<id>; there is also what else is forgotten after an hour: <time>f<field>
 -- The index is one sorted set whose members all have score 0 and begin with what they are about:
 --   q<agent>\n<class><rank><seq><id>   of one agent: class w(aiting), h(eld), b (delayed by the breaker)
+--   q<agent>\nq<id>                     its direct items that are ready
 --   a<agent>  n<name>\n<agent>  b<until><agent>   agents, by id, by name, and those in backoff
 -- Counted per priority are waiting (cw), held (ch) and ready direct items (cd); and those that are done (cf).
 local LISTS = { [0] = QUEUE_HIGH, QUEUE_NORMAL, QUEUE_LOW }
 local READY = { [0] = READY_HIGH, READY_NORMAL, READY_LOW }
 
-local function of_agent(id, m, class) return 'q' .. m[AGENT] .. '\n' .. class .. m[RANK] .. sorted(m[SEQ]) .. id end
+local function of_agent(id, m, class)
+  if class == 'q' then return 'q' .. m[AGENT] .. '\nq' .. id end
+  return 'q' .. m[AGENT] .. '\n' .. class .. m[RANK] .. sorted(m[SEQ]) .. id
+end
 
 local function ready_member(id, m)
   return id .. (m[TYPE] == 'direct' and 'D' or m[INTERVAL] == 0 and 'I' or 'X') .. m[AGENT]
@@ -22,6 +26,7 @@ local function stand_as(id, m, stands)
   local state = m[STATE]
   if state == 'q' then
     put_in(READY[m[RANK]], ready_member(id, m), stands and m[SEQ])
+    if m[TYPE] == 'direct' then put_in(INDEX, of_agent(id, m, 'q'), stands and 0) end
   elseif state == 'a' then
     put_in(LEASES, id, stands and m[LEASED])
   elseif state == 'd' then

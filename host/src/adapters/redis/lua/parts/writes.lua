@@ -6,6 +6,8 @@ local fields, nfields, gone, counts = {}, 0, {}, {}
 local members = {}
 -- Arguments by key of what is only ever added to or removed from it in one script.
 local added, removed = {}, {}
+-- How many go from the head of a sorted set.
+local heads = {}
 -- Entries of the lists of old by key: what to do with each, in turn.
 local shown = {}
 local acting, outside, events, ended = {}, {}, {}, {}
@@ -60,6 +62,7 @@ end
 
 -- Write what is gathered for sorted sets: before they are read again, and at the end.
 local function flush_sets()
+  for key, number in pairs(heads) do call('ZREMRANGEBYRANK', key, 0, number - 1) end
   for key, list in pairs(removed) do many('ZREM', key, list) end
   for key, list in pairs(added) do many(key == AGES and 'RPUSH' or 'ZADD', key, list) end
   for key, of_key in pairs(members) do
@@ -75,18 +78,20 @@ local function flush_sets()
     many('ZREM', key, drops)
     many('ZADD', key, adds)
   end
-  removed, added, members = {}, {}, {}
+  heads, removed, added, members = {}, {}, {}, {}
 end
 
 -- A key of the wrong type is to be found before anything is written: by this command, or by the first write.
 local function check(command, key)
-  if sure[key] then return end
+  local unsure = not sure[key]
   sure[key] = true
-  if first_key then call(command, key) else first_key = key end
+  if first_key and unsure then call(command, key) end
+  first_key = first_key or key
 end
 
 -- In the order in which they are written.
 local function check_types()
+  for key in pairs(heads) do check('ZCARD', key) end
   for key in pairs(removed) do check('ZCARD', key) end
   for key in pairs(added) do check(key == AGES and 'LLEN' or 'ZCARD', key) end
   for key in pairs(members) do check('ZCARD', key) end
