@@ -13,6 +13,7 @@ mod enqueue;
 mod events;
 mod finish;
 mod leadership;
+mod list;
 mod open;
 mod places;
 mod plugins;

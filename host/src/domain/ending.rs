@@ -99,7 +99,10 @@ impl FromStr for Reason {
         Reason::ALL
             .into_iter()
             .find(|r| r.as_str() == text)
-            .ok_or_else(|| format!("{text:?} is not a reason code"))
+            .ok_or_else(|| {
+                let allowed = Reason::ALL.map(Reason::as_str).join("`, `");
+                format!("{text:?} is not a reason code: `{allowed}` are allowed")
+            })
     }
 }
 

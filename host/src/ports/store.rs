@@ -104,6 +104,8 @@ pub struct QueueStats {
     pub agents_in_backoff: u64,
     /// How long the oldest ready item has been ready.
     pub oldest_queued: Option<Duration>,
+    /// How long that dead item has been dead that was enqueued first.
+    pub oldest_dead: Option<Duration>,
 }
 
 /// The parts of one store. A service takes the parts that it uses; nothing is global, so a process may serve several.

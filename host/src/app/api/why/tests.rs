@@ -10,6 +10,7 @@ use crate::domain::{
     limits::LimitOverrides,
     work_item::{Priority, WorkItem},
 };
+use crate::ports::agent_records::AgentItems;
 
 const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 
@@ -46,6 +47,7 @@ fn record() -> AgentRecord {
         endings: BTreeMap::new(),
         posts_today: 0,
         comments_today: 0,
+        items: AgentItems::default(),
         now: NOW,
     }
 }
