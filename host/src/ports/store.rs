@@ -106,6 +106,8 @@ pub struct QueueStats {
     pub oldest_queued: Option<Duration>,
     /// How long that dead item has been dead that was enqueued first.
     pub oldest_dead: Option<Duration>,
+    /// Queued, waiting and held items that a priority may have: `StorePolicy::max_queue`.
+    pub limit: u64,
 }
 
 /// The parts of one store. A service takes the parts that it uses; nothing is global, so a process may serve several.

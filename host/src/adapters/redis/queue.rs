@@ -361,7 +361,10 @@ impl WorkQueue for RedisStore {
 
     async fn stats(&self) -> Result<QueueStats, StoreError> {
         let mut reply = Reply::new(self.calls.script(&self.calls.scripts.stats).run().await?)?;
-        let mut stats = QueueStats::default();
+        let mut stats = QueueStats {
+            limit: self.max_queue,
+            ..QueueStats::default()
+        };
         for priority in Priority::ALL {
             stats.queued.insert(*priority, reply.count()?);
         }

@@ -149,7 +149,10 @@ impl WorkQueue for SqliteStore {
     }
 
     async fn stats(&self) -> Result<QueueStats, StoreError> {
-        self.workers.read(|db, now| stats(db, now).map_err(unavailable)).await
+        let limit = self.max_queue;
+        self.workers
+            .read(move |db, now| stats(db, now, limit).map_err(unavailable))
+            .await
     }
 
     async fn requeue_dead(&self, items: &[ItemId]) -> Result<Vec<Requeued>, StoreError> {
@@ -184,9 +187,10 @@ impl WorkQueue for SqliteStore {
     }
 }
 
-fn stats(db: &Connection, now: UnixMillis) -> rusqlite::Result<QueueStats> {
+fn stats(db: &Connection, now: UnixMillis, limit: u64) -> rusqlite::Result<QueueStats> {
     let mut stats = QueueStats {
         queued: Priority::ALL.iter().map(|p| (*p, 0)).collect::<BTreeMap<_, _>>(),
+        limit,
         ..QueueStats::default()
     };
     let mut statement = db.prepare_cached("SELECT state, priority, n FROM counts")?;

@@ -82,6 +82,7 @@ fn why(record: Option<&AgentRecord>, items: &[ItemRecord]) -> String {
         definition: Ok(&definition()),
         plugin: None,
         record,
+        paused_ahead: false,
         items,
     })
     .join("\n")
@@ -100,6 +101,7 @@ fn what_can_t_run_at_all_says_so_first() {
         definition: Err("agents/echo/config.yaml: plugin: missing"),
         plugin: None,
         record: None,
+        paused_ahead: false,
         items: &[],
     };
     assert!(sentences(&facts)[0].starts_with("It can't run: agents/echo/config.yaml: plugin: missing"));
@@ -109,6 +111,7 @@ fn what_can_t_run_at_all_says_so_first() {
         definition: Ok(&definition),
         plugin: Some(&missing),
         record: Some(&record),
+        paused_ahead: false,
         items: &[],
     };
     assert_eq!(
@@ -162,6 +165,7 @@ fn rests_pauses_and_used_up_days_are_told() {
         definition: Ok(&slow),
         plugin: None,
         record: Some(&tired),
+        paused_ahead: false,
         items: &[],
     };
     assert_says(
@@ -180,6 +184,7 @@ fn rests_pauses_and_used_up_days_are_told() {
         definition: Ok(&slow),
         plugin: None,
         record: Some(&tired),
+        paused_ahead: false,
         items: &[],
     };
     let said = sentences(&facts).join("\n");
