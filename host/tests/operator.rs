@@ -149,7 +149,8 @@ impl Served {
             definitions: Arc::new(AgentFiles::new(&agents, clock)),
             plugins: Arc::new(ToldPlugins),
             metrics: metrics.clone(),
-            access: Access::new(address, Vec::new(), &Secret::from(TOKEN.to_owned())),
+            access: Access::new(address, Vec::new(), &Secret::from(TOKEN.to_owned())).into(),
+            standing: None,
         });
         let stop = CancellationToken::new();
         let server = tokio::spawn(api::serve(listener, context, stop.clone()));
