@@ -24,7 +24,7 @@ use warren_tests::{
 
 use super::{
     configuration::host_variables,
-    manifests::{Manifests, contents, list, text},
+    manifests::{Manifests, contents, deploy, list, read, text},
     pods::workload,
     store::DeployedStore,
 };
@@ -131,6 +131,11 @@ struct Cluster {
 
 impl Cluster {
     fn start() -> Cluster {
+        Cluster::start_with(|store, url| url.replace("@valkey:", &format!("@{}:", store.address)))
+    }
+
+    /// With another address of the store than the deployed one.
+    fn start_with(url: impl Fn(&DeployedStore, &str) -> String) -> Cluster {
         let folder = tempfile::tempdir().unwrap();
         let manifests = Manifests::example();
         let data = folder.path().join("store");
@@ -138,7 +143,7 @@ impl Cluster {
         let store = DeployedStore::start(&manifests, &data);
         let mut variables = host_variables(&manifests);
         let hub = HubSetup::new(&["echo"]).api_key(&variables["HUB_API_KEY"]).start();
-        let url = variables["WARREN_STORE_URL"].replace("@valkey:", &format!("@{}:", store.address));
+        let url = url(&store, &variables["WARREN_STORE_URL"]);
         let path = |path: PathBuf| path.display().to_string();
         for (name, value) in [
             ("HUB_URL", hub.url()),
@@ -189,6 +194,17 @@ impl Cluster {
         self.pods.iter().filter(leads).count()
     }
 
+    /// Until the end, in order.
+    #[track_caller]
+    fn stop(mut self) {
+        for pod in &mut self.pods {
+            let log = pod.process.stderr();
+            assert!(!log.contains("not cached"), "the folder of data is not private: {log}");
+            pod.process.signal(Signal::TERM);
+            assert!(pod.process.wait_exit(SOON).success());
+        }
+    }
+
     #[track_caller]
     fn answers_a_mention(&self) {
         let post = self.hub.post("Are you there, @echo?");
@@ -213,12 +229,7 @@ fn two_hosts_as_deployed_work_and_come_through_a_kill_of_the_store() {
     eventually("one leader", SOON, || (cluster.leaders() == 1).then_some(()));
     cluster.answers_a_mention();
 
-    for pod in &mut cluster.pods {
-        let log = pod.process.stderr();
-        assert!(!log.contains("not cached"), "the folder of data is not private: {log}");
-        pod.process.signal(Signal::TERM);
-        assert!(pod.process.wait_exit(SOON).success());
-    }
+    cluster.stop();
 }
 
 #[test]
@@ -244,4 +255,26 @@ fn the_api_answers_to_the_service_s_names_and_to_the_token() {
     variables.insert("WARREN_API_LISTEN".to_owned(), format!("0.0.0.0:{}", pod.port));
     let answer = Process::run(command(&variables, Path::new("/")).arg("status"));
     assert!(answer.expect(0).contains("warren-1"), "{answer:?}");
+}
+
+#[test]
+fn the_user_that_the_readme_makes_may_do_all_that_a_host_does() {
+    let readme = read(&deploy().join("README.md"));
+    let rule = readme
+        .lines()
+        .find(|line| line.starts_with("ACL SETUSER warren "))
+        .unwrap();
+    let cluster = Cluster::start_with(|store, _| {
+        let made = store.cli(&rule.split(' ').collect::<Vec<_>>());
+        assert_eq!(made.expect(0).trim(), "OK");
+        format!("redis://warren:password@{}:6379", store.address)
+    });
+    cluster.wait_probe("readinessProbe", 200);
+    cluster.answers_a_mention();
+    // What is tried again, or done without, shows nowhere but here.
+    assert_eq!(cluster.store.cli(&["acl", "log"]).expect(0).trim(), "");
+    // Read only where a Python runner has left something.
+    let heartbeat = ["acl", "dryrun", "warren", "exists", "runner:heartbeat:1"];
+    assert_eq!(cluster.store.cli(&heartbeat).expect(0).trim(), "OK");
+    cluster.stop();
 }

@@ -157,7 +157,7 @@ impl DeployedStore {
     }
 
     /// `valkey-cli` in the container.
-    fn cli(&self, arguments: &[&str]) -> Finished {
+    pub fn cli(&self, arguments: &[&str]) -> Finished {
         let container = workload(&self.manifests, "valkey").container();
         let mut command = Command::new("redis-cli");
         command.envs(environment(&self.manifests, container).unwrap());
