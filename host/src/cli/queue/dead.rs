@@ -52,6 +52,9 @@ pub enum Command {
     Requeue {
         #[command(flatten)]
         which: Which,
+        /// Of an agent's or all, only those whose last activation ended so.
+        #[arg(long, conflicts_with = "ids")]
+        reason: Option<Reason>,
         #[command(flatten)]
         host: HostArgs,
     },
@@ -59,6 +62,9 @@ pub enum Command {
     Purge {
         #[command(flatten)]
         which: Which,
+        /// Of an agent's or all, only those whose last activation ended so.
+        #[arg(long, conflicts_with = "ids")]
+        reason: Option<Reason>,
         /// Don't ask.
         #[arg(long)]
         yes: bool,
@@ -68,7 +74,7 @@ pub enum Command {
 }
 
 #[derive(Debug, clap::Args)]
-#[group(id = "which", required = true, multiple = false, args = ["ids", "agent", "all"])]
+#[group(id = "which", required = true, multiple = false)]
 pub struct Which {
     /// These, as `warren queue dead list` shows them.
     #[arg(value_name = "ID", value_parser = item_id)]
@@ -79,9 +85,6 @@ pub struct Which {
     /// All there are.
     #[arg(long)]
     all: bool,
-    /// Of an agent's or all, only those whose last activation ended so.
-    #[arg(long, conflicts_with = "ids")]
-    reason: Option<Reason>,
 }
 
 fn item_id(text: &str) -> Result<String, String> {
@@ -111,17 +114,22 @@ pub fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
             print(&if global.json { json(&item)? } else { screen(&item) })?;
             Ok(Exit::Ok)
         }
-        Command::Requeue { which, host } => {
+        Command::Requeue { which, reason, host } => {
             let client = Client::new(global, host)?;
-            act(global, &client, which, Deed::Requeue)
+            act(global, &client, requests(which, *reason), Deed::Requeue)
         }
-        Command::Purge { which, yes, host } => {
+        Command::Purge {
+            which,
+            reason,
+            yes,
+            host,
+        } => {
             let client = Client::new(global, host)?;
-            if !yes && which.ids.is_empty() && !confirmed(&client, which)? {
+            if !yes && which.ids.is_empty() && !confirmed(&client, which, *reason)? {
                 print("nothing was deleted")?;
                 return Ok(Exit::Ok);
             }
-            act(global, &client, which, Deed::Purge)
+            act(global, &client, requests(which, *reason), Deed::Purge)
         }
     }
 }
@@ -183,8 +191,8 @@ enum Deed {
 }
 
 /// Whether a person at the terminal says yes.
-fn confirmed(client: &Client, which: &Which) -> Result<bool, Failure> {
-    let what = match (&which.agent, which.reason) {
+fn confirmed(client: &Client, which: &Which, reason: Option<Reason>) -> Result<bool, Failure> {
+    let what = match (&which.agent, reason) {
         (Some(agent), None) => format!("all dead letters of agent {agent}"),
         (Some(agent), Some(reason)) => format!("all dead letters of agent {agent} that ended with {reason}"),
         (None, Some(reason)) => format!("all dead letters that ended with {reason}"),
@@ -209,10 +217,10 @@ fn confirmed(client: &Client, which: &Which) -> Result<bool, Failure> {
 }
 
 /// Make requests until all is done. What was done before one fails stays done, and is said.
-fn act(global: &Global, client: &Client, which: &Which, deed: Deed) -> Result<Exit, Failure> {
+fn act(global: &Global, client: &Client, requests: Vec<DeadRequest>, deed: Deed) -> Result<Exit, Failure> {
     let mut total = DeadAnswer::default();
     let acted = block_on(async {
-        for request in requests(which) {
+        for request in requests {
             act_on(client, request, deed, &mut total).await?;
         }
         Ok::<(), Failure>(())
@@ -240,12 +248,12 @@ fn act(global: &Global, client: &Client, which: &Which, deed: Deed) -> Result<Ex
     })
 }
 
-fn requests(which: &Which) -> Vec<DeadRequest> {
+fn requests(which: &Which, reason: Option<Reason>) -> Vec<DeadRequest> {
     if which.ids.is_empty() {
         return vec![DeadRequest {
             agent: which.agent.clone(),
             all: which.all,
-            reason: which.reason.map(|reason| reason.to_string()),
+            reason: reason.map(|reason| reason.to_string()),
             ..DeadRequest::default()
         }];
     }
