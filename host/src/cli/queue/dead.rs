@@ -7,7 +7,7 @@ use std::{
 
 use super::items;
 use crate::{
-    app::api::types::{DeadAnswer, DeadRequest, ItemView, QueueStatsView},
+    app::api::types::{DeadAnswer, DeadRequest, ItemView},
     cli::{
         Global, block_on,
         client::{Client, HostArgs},
@@ -125,9 +125,8 @@ pub fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
             host,
         } => {
             let client = Client::new(global, host)?;
-            if !yes && which.ids.is_empty() && !confirmed(&client, which, *reason)? {
-                print("nothing was deleted")?;
-                return Ok(Exit::Ok);
+            if !yes && which.ids.is_empty() && !confirmed(which, *reason)? {
+                return Err(Failure::new(Exit::Failed, "nothing was deleted"));
             }
             act(global, &client, requests(which, *reason), Deed::Purge)
         }
@@ -191,16 +190,14 @@ enum Deed {
 }
 
 /// Whether a person at the terminal says yes.
-fn confirmed(client: &Client, which: &Which, reason: Option<Reason>) -> Result<bool, Failure> {
-    let what = match (&which.agent, reason) {
-        (Some(agent), None) => format!("all dead letters of agent {agent}"),
-        (Some(agent), Some(reason)) => format!("all dead letters of agent {agent} that ended with {reason}"),
-        (None, Some(reason)) => format!("all dead letters that ended with {reason}"),
-        (None, None) => {
-            let stats: QueueStatsView = block_on(client.get(&["queue"], Default::default()))??;
-            format!("all {} dead letters", stats.queue.dead)
-        }
-    };
+fn confirmed(which: &Which, reason: Option<Reason>) -> Result<bool, Failure> {
+    let mut what = "all dead letters".to_owned();
+    if let Some(agent) = &which.agent {
+        let _ = write!(what, " of agent {}", one_line(agent));
+    }
+    if let Some(reason) = reason {
+        let _ = write!(what, " that ended with {reason}");
+    }
     if !io::stdin().is_terminal() {
         return Err(Failure::new(
             Exit::Usage,
@@ -293,6 +290,9 @@ fn past(deed: Deed, count: u64) -> &'static str {
 }
 
 fn words(total: &DeadAnswer, deed: Deed) -> String {
+    if (total.done, total.no_room, total.not_dead) == (0, 0, 0) {
+        return "there are no such dead letters".to_owned();
+    }
     let mut words = format!("{} {}", total.done, past(deed, total.done));
     if total.no_room > 0 {
         let _ = write!(
@@ -306,4 +306,58 @@ fn words(total: &DeadAnswer, deed: Deed) -> String {
         let _ = write!(words, "; {} are not dead, or not there", total.not_dead);
     }
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(subcommand)]
+        command: Command,
+    }
+
+    fn parse(line: &str) -> Result<Command, String> {
+        Line::try_parse_from(["dead"].into_iter().chain(line.split_whitespace()))
+            .map(|line| line.command)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn which_ones_is_said_in_exactly_one_way() {
+        const ID: &str = "01890000-0000-7000-8000-000000000001";
+        for good in [
+            format!("requeue {ID} {ID}"),
+            "requeue --agent echo --reason trap".to_owned(),
+            "purge --all --yes".to_owned(),
+        ] {
+            assert!(parse(&good).is_ok(), "{good}");
+        }
+        for (bad, part) in [
+            ("requeue".to_owned(), "required"),
+            ("purge --yes".to_owned(), "required"),
+            (format!("requeue {ID} --all"), "cannot be used with"),
+            ("requeue --all --agent echo".to_owned(), "cannot be used with"),
+            (format!("purge {ID} --reason trap"), "cannot be used with"),
+            ("requeue 7".to_owned(), "\"7\" is not a UUID"),
+            ("requeue --all --reason good".to_owned(), "`guest_error`"),
+        ] {
+            let error = parse(&bad).unwrap_err();
+            assert!(error.contains(part), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn ids_go_in_requests_of_a_bounded_size() {
+        let which = Which {
+            ids: vec![String::new(); IDS_AT_ONCE + 1],
+            agent: None,
+            all: false,
+        };
+        let sizes: Vec<usize> = requests(&which, None).iter().map(|request| request.ids.len()).collect();
+        assert_eq!(sizes, [IDS_AT_ONCE, 1]);
+    }
 }
