@@ -38,6 +38,7 @@
 mod services {
     pub mod claims;
     pub mod clock;
+    pub mod departure;
     pub mod dispatch;
     pub mod effects;
     pub mod election;

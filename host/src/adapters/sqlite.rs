@@ -119,7 +119,7 @@ impl SqliteStore {
         self.workers
             .write(|step| {
                 leadership::vacate(step)?;
-                finish::release(step, None, true)
+                finish::release_all(step)
             })
             .await
     }

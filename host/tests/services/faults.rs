@@ -140,11 +140,6 @@ impl WorkQueue for Faulty {
     async fn sweep(&self) -> Result<Swept, StoreError> {
         hand_on!(self, queue.sweep())
     }
-    async fn release_host(&self, host: &HostName, died: bool) -> Result<u64, StoreError> {
-        let (queue, host) = (Arc::clone(&self.store.queue), host.clone());
-        self.pass("release_host", async move { queue.release_host(&host, died).await })
-            .await
-    }
     async fn wait_for_work(&self, at_most: Duration) {
         self.store.queue.wait_for_work(at_most).await;
     }

@@ -46,7 +46,7 @@ macro_rules! contract {
                 leadership: one_leader_and_growing_terms, renewals_are_fenced, fenced_enqueue, release_wakes,
                     reservation_is_honoured, state_is_inherited, a_repeated_bid_extends;
                 leases: renewal_keeps_and_expiry_recovers, stale_tokens_are_refused, recovered_items_keep_their_place,
-                    shutdown_gives_back_to_the_head, missing_plugin_delays, release_of_a_host, completion_is_repeatable,
+                    shutdown_gives_back_to_the_head, missing_plugin_delays, a_namesake_keeps_its_claims, completion_is_repeatable,
                     give_back_is_repeatable, generation_is_kept, old_items_are_forgotten;
                 merging: same_agent_and_type_merge, direct_never_merges, news_behind_an_active_item,
                     merges_into_delayed_and_held, repeats_get_the_first_answer;

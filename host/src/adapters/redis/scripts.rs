@@ -62,7 +62,6 @@ scripts!(
     complete,
     give_back,
     renew,
-    release_host,
     sweep,
     adopt,
     strangers,
