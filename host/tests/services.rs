@@ -43,10 +43,12 @@ mod services {
     pub mod effects;
     pub mod election;
     pub mod faults;
+    pub mod heartbeat;
     pub mod hub;
     pub mod intake;
     pub mod plugins;
     pub mod poller;
+    pub mod python_runners;
     pub mod rig;
     pub mod runner;
     pub mod sandbox;

@@ -12,6 +12,7 @@ mod effects;
 mod enqueue;
 mod events;
 mod finish;
+mod hosts;
 mod leadership;
 mod open;
 mod places;
@@ -114,7 +115,8 @@ impl SqliteStore {
             agent_state: store.clone(),
             agents: store.clone(),
             plugins: store.clone(),
-            events: store,
+            events: store.clone(),
+            hosts: store,
         }
     }
 
@@ -124,6 +126,7 @@ impl SqliteStore {
         self.workers
             .write(|step| {
                 leadership::vacate(step)?;
+                hosts::silence_all(step)?;
                 finish::release_all(step)
             })
             .await

@@ -8,6 +8,7 @@
 //! | `GET /health` | 200 while the process lives; a task that fails ends the process |
 //! | `GET /ready` | [`types::ReadyView`], 200 or 503 |
 //! | `GET /api/v1/status` | [`types::StatusView`] |
+//! | `GET /api/v1/hosts` | [`types::HostList`]: every host that lives, and those that did within the last hour |
 //! | `GET /api/v1/agents` | [`types::AgentList`]: every definition |
 //! | `GET /api/v1/agents/{name}` | [`types::AgentView`]; by name or id |
 //! | `GET /api/v1/plugins` | [`types::PluginList`] |
@@ -21,6 +22,7 @@ pub mod access;
 pub mod context;
 mod error;
 mod events;
+mod hosts;
 mod items;
 mod probes;
 mod read;
@@ -127,6 +129,7 @@ fn router(api: Api) -> Router {
         .route("/health", get(probes::health))
         .route("/ready", get(probes::ready))
         .route("/api/v1/status", get(read::status))
+        .route("/api/v1/hosts", get(hosts::list))
         .route("/api/v1/agents", get(read::agents))
         .route("/api/v1/agents/{name}", get(read::agent))
         .route("/api/v1/plugins", get(read::plugins))

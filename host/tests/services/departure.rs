@@ -63,9 +63,9 @@ async fn what_still_runs_is_cut_before_it_is_given_back() {
     assert_eq!(rig.seen.endings()[0].as_str(), "lease_lost");
 }
 
-/// The store was away when the runner handed back: the departure does it, as soon as the store is there.
+/// The store is away from the drain to the end: the leases have to do it, and nobody waits for them.
 #[tokio::test(start_paused = true)]
-async fn a_give_back_that_found_no_store_is_made_up_for() {
+async fn without_a_store_the_leases_give_back() {
     let rig = Rig::start().await;
     rig.guests.play(|_| pending());
     let item = item("a", TaskType::Direct);
@@ -84,6 +84,7 @@ async fn a_give_back_that_found_no_store_is_made_up_for() {
     );
 }
 
+/// The store was away when the runner handed back, and is there again when the host leaves.
 #[tokio::test(start_paused = true)]
 async fn a_give_back_that_failed_is_repeated_at_the_departure() {
     let rig = Rig::start().await;

@@ -87,6 +87,9 @@ scripts!(
     state_set,
     state_delete,
     event_append,
+    host_beat,
+    host_leave,
+    host_list,
     generation
 );
 
@@ -192,6 +195,7 @@ mod tests {
             "queue_low",
             "kept",
             "meta",
+            "hosts",
         ])
         .map(|word| word.to_uppercase())
         .collect();

@@ -7,6 +7,7 @@ use axum::{Json, extract::State};
 use super::{
     Api, Segment,
     error::ApiError,
+    hosts,
     probes::readiness,
     types::{
         ActivationsView, AgentList, AgentRow, AgentView, HubView, PluginCounts, PluginList, StatusView, StoreView,
@@ -21,6 +22,7 @@ use crate::{
         work_item::{ItemRecord, ItemState},
     },
     ports::{definitions::DefinitionError, work_queue::ItemFilter},
+    services::leader_state,
 };
 
 /// Open breakers in the status.
@@ -33,6 +35,7 @@ pub async fn status(State(api): State<Api>) -> Result<Json<StatusView>, ApiError
     let health = api.ask(api.store.queue.health()).await?;
     let stats = api.ask(api.store.queue.stats()).await?;
     let leader = api.ask(api.store.leadership.leader()).await?;
+    let notes = api.ask(leader_state::look(&*api.store.leadership)).await?;
     let breakers = api.ask(api.store.agents.in_backoff(BREAKERS)).await?;
     let (ready, failed): (Vec<_>, Vec<_>) = api.plugins.list().into_iter().partition(|p| p.running.is_some());
     Ok(Json(StatusView {
@@ -45,6 +48,8 @@ pub async fn status(State(api): State<Api>) -> Result<Json<StatusView>, ApiError
             incarnation: health.incarnation,
         },
         leader: leader.as_ref().map(views::leader),
+        hosts: hosts::counts(&api).await?,
+        python_runners: notes.python_runners.into_iter().collect(),
         queue: views::queue(&stats),
         breakers: breakers.iter().map(views::breaker).collect(),
         hub: hub(api.state.hub()),
