@@ -70,6 +70,8 @@ scripts!(
     requeue,
     purge,
     pause,
+    pause_ahead,
+    paused_ahead,
     command,
     item,
     list,
