@@ -18,6 +18,8 @@ mod connections;
 mod dead;
 #[path = "operator/events.rs"]
 mod events;
+#[path = "operator/hosts.rs"]
+mod hosts;
 #[path = "operator/queue.rs"]
 mod queue;
 #[path = "operator/requests.rs"]
