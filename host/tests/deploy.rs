@@ -78,64 +78,65 @@ fn the_account_can_do_nothing() {
 /// One thing that is wrong, in one place.
 type Slip = (&'static str, fn(&mut Value));
 
+const SLIPS: &[Slip] = &[
+    ("Deployment", |d| d["spec"]["terminationGracePeriod"] = json!(5)),
+    ("Deployment", |d| {
+        d["spec"]["template"]["metadata"]["labels"] = json!({ "app": "warren" })
+    }),
+    ("Deployment", |d| {
+        d["spec"]["template"]["metadata"]["annotations"]["prometheus.io/port"] = json!("9091")
+    }),
+    ("Deployment", |d| {
+        d["spec"]["template"]["spec"]["enableServiceLinks"] = Value::Null
+    }),
+    ("Deployment", |d| {
+        d["spec"]["template"]["spec"]["serviceAccountName"] = json!("default-warren")
+    }),
+    ("Deployment", |d| {
+        d["spec"]["template"]["spec"]["securityContext"]["runAsUser"] = json!(0)
+    }),
+    ("Deployment", |d| {
+        d["spec"]["template"]["spec"]["volumes"][0]["name"] = json!("cache")
+    }),
+    ("Deployment", |d| container(d)["image"] = json!("warren:latest")),
+    ("Deployment", |d| container(d)["image"] = json!("registry:5000/warren")),
+    ("Deployment", |d| {
+        container(d)["livenessProbe"]["httpGet"]["port"] = json!("api")
+    }),
+    ("Deployment", |d| {
+        container(d)["readinessProbe"]["timeoutSeconds"] = json!("5")
+    }),
+    ("Deployment", |d| {
+        container(d)["envFrom"][1]["secretRef"]["name"] = json!("warren-secret")
+    }),
+    ("Deployment", |d| {
+        container(d)["env"][2]["value"] = json!("http://$(HOST_IP):9090")
+    }),
+    ("Deployment", |d| {
+        container(d)["securityContext"]["readOnlyRootFilesystem"] = json!(false)
+    }),
+    ("StatefulSet", |s| s["spec"]["serviceName"] = json!("redis")),
+    ("StatefulSet", |s| {
+        container(s)["env"][0]["valueFrom"]["secretKeyRef"]["key"] = json!("password")
+    }),
+    ("ConfigMap", |c| c["data"]["WARREN_RUNNER_SLOTS"] = json!(16)),
+    ("Service", |s| {
+        s["spec"]["selector"] = json!({ "app.kubernetes.io/name": "hosts" })
+    }),
+    ("Service", |s| s["spec"]["ports"][0]["targetPort"] = json!("metrics")),
+    ("PodDisruptionBudget", |p| p["spec"]["maxUnavailable"] = json!(0)),
+    ("PodDisruptionBudget", |p| {
+        p["spec"]["selector"]["matchLabels"] = json!({ "app": "warren" })
+    }),
+    ("NetworkPolicy", |p| {
+        p["spec"]["ingress"][0]["from"][0]["podSelector"]["matchLabels"] = json!({ "app": "x" })
+    }),
+    ("ServiceAccount", |a| a["kind"] = json!("ClusterRoleBinding")),
+];
+
 #[test]
 fn a_slip_is_found() {
-    let slips: &[Slip] = &[
-        ("Deployment", |d| d["spec"]["terminationGracePeriod"] = json!(5)),
-        ("Deployment", |d| {
-            d["spec"]["template"]["metadata"]["labels"] = json!({ "app": "warren" })
-        }),
-        ("Deployment", |d| {
-            d["spec"]["template"]["metadata"]["annotations"]["prometheus.io/port"] = json!("9091")
-        }),
-        ("Deployment", |d| {
-            d["spec"]["template"]["spec"]["enableServiceLinks"] = Value::Null
-        }),
-        ("Deployment", |d| {
-            d["spec"]["template"]["spec"]["serviceAccountName"] = json!("default-warren")
-        }),
-        ("Deployment", |d| {
-            d["spec"]["template"]["spec"]["securityContext"]["runAsUser"] = json!(0)
-        }),
-        ("Deployment", |d| {
-            d["spec"]["template"]["spec"]["volumes"][0]["name"] = json!("cache")
-        }),
-        ("Deployment", |d| container(d)["image"] = json!("warren:latest")),
-        ("Deployment", |d| container(d)["image"] = json!("registry:5000/warren")),
-        ("Deployment", |d| {
-            container(d)["livenessProbe"]["httpGet"]["port"] = json!("api")
-        }),
-        ("Deployment", |d| {
-            container(d)["readinessProbe"]["timeoutSeconds"] = json!("5")
-        }),
-        ("Deployment", |d| {
-            container(d)["envFrom"][1]["secretRef"]["name"] = json!("warren-secret")
-        }),
-        ("Deployment", |d| {
-            container(d)["env"][2]["value"] = json!("http://$(HOST_IP):9090")
-        }),
-        ("Deployment", |d| {
-            container(d)["securityContext"]["readOnlyRootFilesystem"] = json!(false)
-        }),
-        ("StatefulSet", |s| s["spec"]["serviceName"] = json!("redis")),
-        ("StatefulSet", |s| {
-            container(s)["env"][0]["valueFrom"]["secretKeyRef"]["key"] = json!("password")
-        }),
-        ("ConfigMap", |c| c["data"]["WARREN_RUNNER_SLOTS"] = json!(16)),
-        ("Service", |s| {
-            s["spec"]["selector"] = json!({ "app.kubernetes.io/name": "hosts" })
-        }),
-        ("Service", |s| s["spec"]["ports"][0]["targetPort"] = json!("metrics")),
-        ("PodDisruptionBudget", |p| p["spec"]["maxUnavailable"] = json!(0)),
-        ("PodDisruptionBudget", |p| {
-            p["spec"]["selector"]["matchLabels"] = json!({ "app": "warren" })
-        }),
-        ("NetworkPolicy", |p| {
-            p["spec"]["ingress"][0]["from"][0]["podSelector"]["matchLabels"] = json!({ "app": "x" })
-        }),
-        ("ServiceAccount", |a| a["kind"] = json!("ClusterRoleBinding")),
-    ];
-    for (at, (kind, slip)) in slips.iter().enumerate() {
+    for (at, (kind, slip)) in SLIPS.iter().enumerate() {
         let mut manifests = Manifests::base();
         manifests.change(kind, slip);
         // A value of the wrong type is Kubernetes' to refuse, and nothing that the other checks could read.

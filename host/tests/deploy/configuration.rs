@@ -1,7 +1,7 @@
 //! Defect 27: the manifests set variables without the prefix that the program reads, so pods talk to `localhost`. Here the
 //! program's own configuration reads what the pods get, and each variable has to be where some value came from.
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
 
 use reqwest::Url;
 use warren::app::{
@@ -10,7 +10,7 @@ use warren::app::{
 };
 
 use super::{
-    image::image_variables,
+    image::{destinations, image_variables},
     manifests::{Manifests, bytes, contents, deploy, list, name_of, text, variables},
     pods::{environment, workload},
 };
@@ -197,18 +197,16 @@ fn what_a_host_writes_goes_to_a_volume_and_what_it_reads_is_there() {
     for manifests in [Manifests::base(), Manifests::example()] {
         let config = configuration(&manifests);
         let host = workload(&manifests, "warren");
-        let mount = |path: &std::path::Path| {
+        let mount = |path: &Path| {
             let mut mounts = list(host.container(), "/volumeMounts").iter();
             mounts.find(|mount| path.starts_with(text(&mount["mountPath"])))
         };
         let data = mount(&config.host.data_dir).expect("the folder of data is on a volume");
         assert_ne!(data["readOnly"], true);
         // Whoever may write to the mounted folder itself, a host's own is made below it, for it alone.
-        assert!(config.host.data_dir != std::path::Path::new(text(&data["mountPath"])));
+        assert!(config.host.data_dir != Path::new(text(&data["mountPath"])));
         for folder in [&config.host.plugin_dir, &config.host.agents_dir] {
-            let copied = super::image::destinations()
-                .iter()
-                .any(|known| folder == std::path::Path::new(known));
+            let copied = destinations().iter().any(|known| folder == Path::new(known));
             assert!(
                 copied || mount(folder).is_some(),
                 "{} is in no image and on no volume",
