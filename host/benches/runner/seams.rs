@@ -17,7 +17,7 @@ use warren::{
     domain::{
         agent::AgentDefinition,
         capability::CapabilitySet,
-        ids::{AgentName, ClaimToken, HostName, ItemId},
+        ids::{AgentName, ClaimToken, ItemId},
         plugin::Manifest,
         work_item::{ItemRecord, Priority, WorkItem},
     },
@@ -26,8 +26,8 @@ use warren::{
         sandbox::{Activated, Activation, ComponentFacts, PrepareError, Prepared, Sandbox, Verdict},
         store::{QueueStats, StoreError, StoreHealth},
         work_queue::{
-            ClaimRequest, Claimed, Completed, Completion, Enqueued, Fence, GiveBack, ItemFilter, Renewal, Swept,
-            WorkQueue,
+            ClaimRequest, Claimed, Completed, Completion, Enqueued, Fence, GiveBack, ItemFilter, ItemPage, Renewal,
+            Requeued, Swept, WorkQueue,
         },
     },
 };
@@ -151,9 +151,6 @@ impl WorkQueue for TimedQueue {
     async fn sweep(&self) -> Result<Swept, StoreError> {
         self.queue.sweep().await
     }
-    async fn release_host(&self, host: &HostName, died: bool) -> Result<u64, StoreError> {
-        self.queue.release_host(host, died).await
-    }
     async fn wait_for_work(&self, at_most: Duration) {
         self.queue.wait_for_work(at_most).await;
     }
@@ -163,13 +160,13 @@ impl WorkQueue for TimedQueue {
     async fn item(&self, id: ItemId) -> Result<Option<ItemRecord>, StoreError> {
         self.queue.item(id).await
     }
-    async fn items(&self, filter: &ItemFilter) -> Result<Vec<ItemRecord>, StoreError> {
-        self.queue.items(filter).await
+    async fn page(&self, filter: &ItemFilter) -> Result<ItemPage, StoreError> {
+        self.queue.page(filter).await
     }
     async fn stats(&self) -> Result<QueueStats, StoreError> {
         self.queue.stats().await
     }
-    async fn requeue_dead(&self, items: &[ItemId]) -> Result<u64, StoreError> {
+    async fn requeue_dead(&self, items: &[ItemId]) -> Result<Vec<Requeued>, StoreError> {
         self.queue.requeue_dead(items).await
     }
     async fn purge_dead(&self, items: &[ItemId]) -> Result<u64, StoreError> {

@@ -14,6 +14,7 @@ mod claiming;
 mod combine;
 mod effects;
 mod events;
+mod hosts;
 mod items;
 mod keys;
 mod leadership;
@@ -105,6 +106,11 @@ impl RedisStore {
         })
     }
 
+    /// For people: what and where it is, without secrets.
+    pub fn description(&self) -> &str {
+        &self.description
+    }
+
     /// The store as its ports.
     pub fn store(&self) -> Store {
         let store = Arc::new(self.clone());
@@ -115,7 +121,8 @@ impl RedisStore {
             agent_state: store.clone(),
             agents: store.clone(),
             plugins: store.clone(),
-            events: store,
+            events: store.clone(),
+            hosts: store,
         }
     }
 

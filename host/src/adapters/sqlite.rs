@@ -12,7 +12,9 @@ mod effects;
 mod enqueue;
 mod events;
 mod finish;
+mod hosts;
 mod leadership;
+mod list;
 mod open;
 mod places;
 mod plugins;
@@ -63,6 +65,7 @@ pub struct SqliteStore {
     incarnation: String,
     description: String,
     file: Arc<OpenFile>,
+    max_queue: u64,
 }
 
 impl SqliteStore {
@@ -79,6 +82,7 @@ impl SqliteStore {
         let opened = open::open(&path, wall)?;
         let file = Arc::new(OpenFile::at(&path)?);
         let wakes = Arc::new(Wakes::new(opened.last_event));
+        let max_queue = policy.max_queue;
         let start = Start {
             writer: opened.writer,
             reader: opened.reader,
@@ -96,7 +100,13 @@ impl SqliteStore {
             incarnation: opened.incarnation,
             description: format!("SQLite file {}", path.display()),
             file,
+            max_queue,
         })
+    }
+
+    /// For people: what and where it is.
+    pub fn description(&self) -> &str {
+        &self.description
     }
 
     /// The store as its ports.
@@ -109,7 +119,8 @@ impl SqliteStore {
             agent_state: store.clone(),
             agents: store.clone(),
             plugins: store.clone(),
-            events: store,
+            events: store.clone(),
+            hosts: store,
         }
     }
 
@@ -119,7 +130,8 @@ impl SqliteStore {
         self.workers
             .write(|step| {
                 leadership::vacate(step)?;
-                finish::release(step, None, true)
+                hosts::silence_all(step)?;
+                finish::release_all(step)
             })
             .await
     }

@@ -26,6 +26,7 @@ use crate::{
     domain::{
         breaker::BreakerState,
         capability::Capability,
+        host::HostState,
         ids::{AgentId, HostName, Term},
         limits::Limits,
         work_item::{ItemState, Priority, TaskType},
@@ -87,9 +88,11 @@ pub struct Metrics {
     queue_depth: IntGaugeVec,
     queue_items: IntGaugeVec,
     queue_oldest: Gauge,
+    dead_oldest: Gauge,
     active_tasks: IntGauge,
     agents_in_backoff: IntGauge,
     backoff_remaining: GaugeVec,
+    hosts: IntGaugeVec,
 }
 
 /// Registers what is made with it.
@@ -210,6 +213,10 @@ impl Metrics {
                 "botburrow_queue_oldest_seconds",
                 "How long the oldest ready item has been ready",
             ))?,
+            dead_oldest: of_cluster.add(Gauge::new(
+                "botburrow_queue_dead_oldest_seconds",
+                "How long that dead item has been dead that was enqueued first: nothing but an operator takes it away",
+            ))?,
             active_tasks: of_cluster.gauge("botburrow_queue_active_tasks", "Items that are being run")?,
             agents_in_backoff: of_cluster.gauge(
                 "botburrow_queue_agents_in_backoff",
@@ -222,6 +229,11 @@ impl Metrics {
                 ),
                 &["agent_id"],
             ))?,
+            hosts: of_cluster.gauges(
+                "botburrow_hosts",
+                "Hosts that live, and those that did within the last hour",
+                &["state"],
+            )?,
             shows_cluster: Mutex::new(false),
             leads: AtomicBool::new(false),
             instance: instance.to_string(),
@@ -256,6 +268,10 @@ impl Metrics {
     fn set_cluster(&self, snapshot: &ClusterSnapshot<'_>) {
         let queue = snapshot.queue;
         let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        for state in HostState::ALL {
+            let count = gauge(snapshot.hosts.get(state));
+            self.hosts.with_label_values(&[state.as_str()]).set(count);
+        }
         for priority in Priority::ALL {
             let depth = queue.queued.get(priority).copied().unwrap_or(0);
             self.queue_depth
@@ -272,6 +288,8 @@ impl Metrics {
         }
         self.queue_oldest
             .set(queue.oldest_queued.unwrap_or_default().as_secs_f64());
+        self.dead_oldest
+            .set(queue.oldest_dead.unwrap_or_default().as_secs_f64());
         self.active_tasks.set(gauge(queue.active));
         self.agents_in_backoff.set(gauge(queue.agents_in_backoff));
 

@@ -100,7 +100,13 @@ fn plugins(plugins: &[PluginView]) -> String {
     let mut text = table(header, rows);
     for plugin in plugins {
         if let Some(error) = &plugin.error {
-            let _ = write!(text, "\n\n{}: {error}", plugin.name);
+            // One whose manifest can't be read goes by its path, which the error begins with.
+            let named = if error.starts_with(&plugin.name) {
+                String::new()
+            } else {
+                format!("{}: ", plugin.name)
+            };
+            let _ = write!(text, "\n\n{named}{error}");
         }
     }
     text
@@ -201,4 +207,25 @@ fn words(facts: &ComponentFacts, manifest: Option<&Manifest>, refusal: Option<&s
         (None, None) => {}
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plugin_that_goes_by_its_path_is_named_once_beside_its_error() {
+        let path = "plugins/bad/plugin.toml";
+        let view = |name: &str, error: &str| PluginView {
+            name: name.into(),
+            origin: path.into(),
+            running: None,
+            error: Some(error.into()),
+            agents: Vec::new(),
+        };
+        let text = plugins(&[view(path, "plugins/bad/plugin.toml:1: unclosed array")]);
+        assert_eq!(text.matches(path).count(), 2, "in the table and below: {text}");
+        let text = plugins(&[view("echo", "not a component")]);
+        assert!(text.ends_with("echo: not a component"), "{text}");
+    }
 }

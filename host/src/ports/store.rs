@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use thiserror::Error;
 
 use super::{
-    agent_records::AgentRecords, agent_state::AgentState, effects::Effects, events::Events, leadership::Leadership,
-    plugin_store::PluginStore, work_queue::WorkQueue,
+    agent_records::AgentRecords, agent_state::AgentState, effects::Effects, events::Events, hosts::Hosts,
+    leadership::Leadership, plugin_store::PluginStore, work_queue::WorkQueue,
 };
 use crate::domain::{backoff::Backoff, breaker::BreakerPolicy, ids::Term, time::UnixMillis, work_item::Priority};
 
@@ -104,6 +104,10 @@ pub struct QueueStats {
     pub agents_in_backoff: u64,
     /// How long the oldest ready item has been ready.
     pub oldest_queued: Option<Duration>,
+    /// How long that dead item has been dead that was enqueued first.
+    pub oldest_dead: Option<Duration>,
+    /// Queued, waiting and held items that a priority may have: `StorePolicy::max_queue`.
+    pub limit: u64,
 }
 
 /// The parts of one store. A service takes the parts that it uses; nothing is global, so a process may serve several.
@@ -116,4 +120,5 @@ pub struct Store {
     pub agents: Arc<dyn AgentRecords>,
     pub plugins: Arc<dyn PluginStore>,
     pub events: Arc<dyn Events>,
+    pub hosts: Arc<dyn Hosts>,
 }

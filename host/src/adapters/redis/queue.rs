@@ -15,14 +15,15 @@ use super::{
 };
 use crate::{
     domain::{
+        ending::Reason,
         ids::{AgentId, ClaimToken, HostName, ItemId},
         work_item::{ItemRecord, ItemState, Priority, TaskType, WorkItem},
     },
     ports::{
         store::{QueueStats, StoreError, StoreHealth},
         work_queue::{
-            ClaimRequest, Claimed, Completed, Completion, Enqueued, Fence, GiveBack, ItemFilter, Renewal, Swept,
-            WorkQueue,
+            ClaimRequest, Claimed, Completed, Completion, Enqueued, Fence, GiveBack, ItemFilter, ItemPage, Renewal,
+            Requeued, Swept, WorkQueue,
         },
     },
 };
@@ -33,21 +34,6 @@ pub(super) const AT_ONCE: usize = 500;
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 impl RedisStore {
-    /// A script that is called with items, in parts.
-    async fn each_part(&self, script: &super::scripts::Prepared, items: &[ItemId]) -> Result<u64, StoreError> {
-        let mut done = 0;
-        for part in items.chunks(AT_ONCE) {
-            let answer = self
-                .calls
-                .script(script)
-                .args(part.iter().map(ToString::to_string))
-                .run()
-                .await?;
-            done += u64::try_from(number(answer)?).unwrap_or(0);
-        }
-        Ok(done)
-    }
-
     /// The item, as this script tells it.
     async fn one_item(&self, script: &super::scripts::Prepared, id: ItemId) -> Result<Option<ItemRecord>, StoreError> {
         match self.calls.script(script).arg(id.to_string()).run().await? {
@@ -55,6 +41,15 @@ impl RedisStore {
             fields => record(fields).map(Some),
         }
     }
+}
+
+fn requeued(word: &str) -> Result<Requeued, StoreError> {
+    Ok(match word {
+        "ready" => Requeued::Ready,
+        "full" => Requeued::Full,
+        "not_dead" => Requeued::NotDead,
+        other => return Err(StoreError::Corrupt(format!("{other:?} is no answer to a requeue"))),
+    })
 }
 
 #[async_trait]
@@ -138,20 +133,6 @@ impl WorkQueue for RedisStore {
         Ok(swept)
     }
 
-    async fn release_host(&self, host: &HostName, died: bool) -> Result<u64, StoreError> {
-        let (mut released, mut from) = (0, String::new());
-        loop {
-            let call = self.calls.script(&self.calls.scripts.release_host);
-            let call = call.arg(host.as_str()).arg(u8::from(died)).arg(rand::random::<i32>());
-            let mut reply = Reply::new(call.arg(from).run().await?)?;
-            released += reply.count()?;
-            from = reply.text()?;
-            if from.is_empty() {
-                return Ok(released);
-            }
-        }
-    }
-
     async fn wait_for_work(&self, at_most: Duration) {
         self.wakes.wait(at_most).await;
     }
@@ -178,32 +159,35 @@ impl WorkQueue for RedisStore {
         self.one_item(&self.calls.scripts.item, id).await
     }
 
-    async fn items(&self, filter: &ItemFilter) -> Result<Vec<ItemRecord>, StoreError> {
-        let (mut found, mut from) = (Vec::new(), String::new());
-        let limit = filter.limit as usize;
-        while found.len() < limit {
-            let call = self.calls.script(&self.calls.scripts.list);
-            let call = call
-                .arg(from)
-                .arg((limit - found.len()).min(AT_ONCE))
-                .arg(filter.agent.as_ref().map_or("", AgentId::as_str))
-                .arg(filter.state.map_or("", letter))
-                .arg(filter.task_type.map_or("", TaskType::as_str));
-            let mut reply = Reply::new(call.run().await?)?;
-            from = reply.text()?;
-            while let Some(item) = reply.next() {
-                found.push(record(item)?);
-            }
-            if from.is_empty() {
-                break;
-            }
+    async fn page(&self, filter: &ItemFilter) -> Result<ItemPage, StoreError> {
+        let call = self
+            .calls
+            .script(&self.calls.scripts.list)
+            .arg(filter.after.map(|place| place.to_string()).unwrap_or_default())
+            .arg((filter.limit as usize).min(AT_ONCE))
+            .arg(u8::from(filter.oldest_first))
+            .arg(filter.agent.as_ref().map_or("", AgentId::as_str))
+            .arg(filter.state.map_or("", letter))
+            .arg(filter.task_type.map_or("", TaskType::as_str))
+            .arg(filter.reason.map_or("", Reason::as_str));
+        let mut reply = Reply::new(call.run().await?)?;
+        let place = reply.count()?;
+        let mut page = ItemPage {
+            next: (place != 0).then_some(place),
+            items: Vec::with_capacity(reply.len()),
+        };
+        while let Some(item) = reply.next() {
+            page.items.push(record(item)?);
         }
-        Ok(found)
+        Ok(page)
     }
 
     async fn stats(&self) -> Result<QueueStats, StoreError> {
         let mut reply = Reply::new(self.calls.script(&self.calls.scripts.stats).run().await?)?;
-        let mut stats = QueueStats::default();
+        let mut stats = QueueStats {
+            limit: self.max_queue,
+            ..QueueStats::default()
+        };
         for priority in Priority::ALL {
             stats.queued.insert(*priority, reply.count()?);
         }
@@ -221,16 +205,33 @@ impl WorkQueue for RedisStore {
         ] {
             *total = reply.count()?;
         }
-        stats.oldest_queued = u64::try_from(reply.number()?).ok().map(Duration::from_millis);
+        for age in [&mut stats.oldest_queued, &mut stats.oldest_dead] {
+            *age = u64::try_from(reply.number()?).ok().map(Duration::from_millis);
+        }
         Ok(stats)
     }
 
-    async fn requeue_dead(&self, items: &[ItemId]) -> Result<u64, StoreError> {
-        self.each_part(&self.calls.scripts.requeue, items).await
+    async fn requeue_dead(&self, items: &[ItemId]) -> Result<Vec<Requeued>, StoreError> {
+        let mut answers = Vec::with_capacity(items.len());
+        for part in items.chunks(AT_ONCE) {
+            let call = self.calls.script(&self.calls.scripts.requeue);
+            let call = call.args(part.iter().map(ToString::to_string));
+            let mut reply = Reply::new(call.run().await?)?;
+            for _ in part {
+                answers.push(requeued(&reply.text()?)?);
+            }
+        }
+        Ok(answers)
     }
 
     async fn purge_dead(&self, items: &[ItemId]) -> Result<u64, StoreError> {
-        self.each_part(&self.calls.scripts.purge, items).await
+        let mut purged = 0;
+        for part in items.chunks(AT_ONCE) {
+            let call = self.calls.script(&self.calls.scripts.purge);
+            let answer = call.args(part.iter().map(ToString::to_string)).run().await?;
+            purged += u64::try_from(number(answer)?).unwrap_or(0);
+        }
+        Ok(purged)
     }
 
     async fn room(&self) -> Result<Vec<(Priority, u64)>, StoreError> {

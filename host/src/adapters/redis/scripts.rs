@@ -78,7 +78,6 @@ scripts!(
     complete,
     give_back,
     renew,
-    release_host,
     sweep,
     adopt,
     strangers,
@@ -87,6 +86,8 @@ scripts!(
     requeue,
     purge,
     pause,
+    pause_ahead,
+    paused_ahead,
     command,
     item,
     watch,
@@ -105,6 +106,9 @@ scripts!(
     state_set,
     state_delete,
     event_append,
+    host_beat,
+    host_leave,
+    host_list,
     generation
 );
 

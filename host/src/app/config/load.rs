@@ -21,8 +21,9 @@ use super::{
     Config,
     environment::{FAMILIAR, HOST_NAME, key_of},
     problem::{Problem, Problems},
-    schema::{self, SECRETS, Schema},
+    schema::{self, SECRETS, Schema, TABLES},
 };
+use crate::adapters::files::PluginFolder;
 
 /// The file that is read from the working directory where none is named.
 pub const DEFAULT_FILE: &str = "warren.toml";
@@ -127,6 +128,41 @@ impl Loaded {
     }
 }
 
+impl Loaded {
+    /// A host can't start without its plugins' folder, and runs nothing without that of the agents.
+    pub fn require_folders(&self) -> Result<(), Problems> {
+        let host = &self.config.host;
+        let plugins = PluginFolder::new(host.plugin_dir.clone())
+            .manifests()
+            .map(drop)
+            .map_err(|error| error.to_string());
+        let agents = fs::read_dir(&host.agents_dir).map(drop).map_err(|error| {
+            format!(
+                "{}: the folder of agents' definitions can't be read: {error}",
+                host.agents_dir.display()
+            )
+        });
+        let found = [("host.plugin_dir", plugins), ("host.agents_dir", agents)];
+        let problems: Vec<Problem> = found
+            .into_iter()
+            .filter_map(|(key, found)| {
+                let message = found.err()?;
+                let entry = self.entries.iter().find(|entry| entry.key == key);
+                Some(Problem {
+                    place: entry.map_or_else(|| DEFAULT.to_owned(), |entry| entry.source.clone()),
+                    key: key.to_owned(),
+                    message: format!("{message}; make it, or name another"),
+                })
+            })
+            .collect();
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(Problems(problems))
+        }
+    }
+}
+
 struct Loader {
     schema: Schema,
     figment: Figment,
@@ -173,6 +209,7 @@ impl Loader {
         for (name, value) in table {
             let key = schema::join(prefix, &name);
             match value {
+                toml::Value::Table(inner) if TABLES.contains(&key.as_str()) => self.add_pairs(place, &key, inner),
                 toml::Value::Table(inner) if self.schema.is_section(&key) || !inner.is_empty() => {
                     self.add_table(place, &key, inner);
                 }
@@ -186,6 +223,26 @@ impl Loader {
                 }
             }
         }
+    }
+
+    /// A table that is one value, as its one text.
+    fn add_pairs(&mut self, place: &str, key: &str, table: toml::Table) {
+        let mut pairs = Vec::new();
+        for (name, value) in &table {
+            let expected = match value.as_str() {
+                Some(value) if !value.contains(',') && !name.contains([',', '=']) => {
+                    pairs.push(format!("{name}={value}"));
+                    continue;
+                }
+                Some(_) => "commas and equals signs stand between labels",
+                None => "a text in quotes is expected",
+            };
+            self.bad.insert(key.to_owned());
+            let message = format!("{} is not allowed: {expected}", as_written(value));
+            self.problem(place, &schema::join(key, name), message);
+        }
+        let text = pairs.join(",");
+        self.add_leaf(place, key, &format!("{text:?}"), Value::from(text));
     }
 
     fn add_variables(&mut self, environment: &[(String, String)], known: &[(&str, &str)]) {

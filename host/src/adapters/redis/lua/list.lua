@@ -1,20 +1,29 @@
 #!lua flags=no-writes
--- Items, newest first, in bounded parts.
--- KEYS: data order
--- ARGV: 1 time, 2 where to go on (empty: from the newest), 3 how many; then, each empty for any: 4 agent, 5 state, 6 type
+-- Items in the order of enqueueing, in bounded parts.
+-- KEYS: data order dead
+-- ARGV: 1 time, 2 the place to go on after (empty: from the end that comes first), 3 how many, 4 1 if the oldest comes first;
+--       then, each empty for any: 5 agent, 6 state, 7 type, 8 reason
 -- Uses: base items
--- Returns {where to go on; empty when there is no more, then for each item what `item_reply` says}
+-- Returns {the place that it stopped at; 0 when there is no more, then for each item what `item_reply` says}
 local MOST = 1000
-local from = ARGV[2] == '' and '+inf' or '(' .. ARGV[2]
-local wanted = tonumber(ARGV[3])
-local any = ARGV[4] .. ARGV[5] .. ARGV[6] == ''
-local found = call('ZREVRANGEBYSCORE', ORDER, from, '-inf', 'WITHSCORES', 'LIMIT', 0, any and math.min(MOST, wanted) or MOST)
-local answer = { found[#found] or '' }
+local wanted, oldest_first = tonumber(ARGV[3]), ARGV[4] == '1'
+local agent, state, type_, reason = ARGV[5], ARGV[6], ARGV[7], ARGV[8]
+-- Dead items have a set of their own.
+local set_of = state == 'x' and DEAD or ORDER
+local from = ARGV[2] ~= '' and '(' .. ARGV[2]
+local most = math.min(MOST, agent .. type_ .. reason == '' and (state == '' or state == 'x') and wanted or MOST)
+local found
+if oldest_first then
+  found = call('ZRANGEBYSCORE', set_of, from or '-inf', '+inf', 'WITHSCORES', 'LIMIT', 0, most)
+else
+  found = call('ZREVRANGEBYSCORE', set_of, from or '+inf', '-inf', 'WITHSCORES', 'LIMIT', 0, most)
+end
+local answer = { #found == 2 * most and found[#found] or 0 }
 for n = 1, #found, 2 do
   local id = found[n]
   local m = item_of(id)
-  if m and (ARGV[4] == '' or m[AGENT] == ARGV[4]) and (ARGV[5] == '' or m[STATE] == ARGV[5])
-    and (ARGV[6] == '' or m[TYPE] == ARGV[6]) then
+  if m and (agent == '' or m[AGENT] == agent) and (state == '' or m[STATE] == state)
+    and (type_ == '' or m[TYPE] == type_) and (reason == '' or m[REASON] == reason) then
     answer[#answer + 1] = item_reply(id)
     if #answer > wanted then
       answer[1] = found[n + 1]

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- Deletes dead items for good.
--- KEYS: data index dead order ages queue_high queue_normal queue_low active events
+-- KEYS: data index dead order ages active events
 -- ARGV: 1 time, then item ids
 -- Uses: base writes items
 -- Returns how many were

@@ -4,7 +4,8 @@
 -- ARGV: 1 time
 -- Uses: base items
 -- Returns {ready per rank (3), waiting per rank (3), held per rank (3), delayed, active, done, dead, agents in backoff,
---          ms that the oldest ready item has been ready, or -1}
+--          ms that the oldest ready item has been ready, or -1, ms that the dead item has been dead that was enqueued
+--          first, or -1}
 local HEADS = 50
 local READY = { READY_HIGH, READY_NORMAL, READY_LOW }
 local answer = {}
@@ -25,4 +26,7 @@ for _, field in ipairs(heads) do
   if m and (not oldest or m[READY_AT] < oldest) then oldest = m[READY_AT] end
 end
 answer[15] = oldest and math.max(now - oldest, 0) or -1
+local first_dead = call('ZRANGE', DEAD, 0, 0)[1]
+local dead = first_dead and item_of(first_dead)
+answer[16] = dead and math.max(now - dead[ENDED], 0) or -1
 return answer

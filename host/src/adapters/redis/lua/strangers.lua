@@ -1,6 +1,6 @@
 #!lua flags=no-writes
 -- Entries of `work:active` that aren't ours: another system runs those agents, or did when it died.
--- KEYS: data active
+-- KEYS: data index active
 -- ARGV: 1 time
 -- Uses: base agents
 -- Returns agent, value, agent, value …

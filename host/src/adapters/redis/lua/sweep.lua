@@ -23,7 +23,7 @@ for _, id in ipairs(due(LEASES)) do
   if m and m[STATE] == 'a' then
     local n = #recovered
     recovered[n + 1], recovered[n + 2], recovered[n + 3] = id, m[AGENT], m[HOST]
-    lose(id, m, true)
+    lose(id, m)
   else
     put_in(LEASES, id, false)
   end

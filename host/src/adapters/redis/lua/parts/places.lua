@@ -8,6 +8,7 @@
 --   q<agent>\n<class><rank><seq><id>   of one agent: class w(aiting), h(eld), b (delayed by the breaker)
 --   q<agent>\nq<id>                     its direct items that are ready
 --   a<agent>  n<name>\n<agent>  b<until><agent>   agents, by id, by name, and those in backoff
+--   p<name>                            an agent that is not known yet and will be paused
 -- Counted per priority are waiting (cw), held (ch) and ready direct items (cd); and those that are done (cf).
 local LISTS = { [0] = QUEUE_HIGH, QUEUE_NORMAL, QUEUE_LOW }
 local READY = { [0] = READY_HIGH, READY_NORMAL, READY_LOW }
