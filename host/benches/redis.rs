@@ -45,7 +45,10 @@ fn main() {
         .enable_all()
         .build()
         .unwrap();
-    let deepest = std::env::args().filter_map(|arg| arg.parse().ok()).next().unwrap_or(DEEPEST);
+    let deepest = std::env::args()
+        .filter_map(|arg| arg.parse().ok())
+        .next()
+        .unwrap_or(DEEPEST);
     let server = Server::start();
     let mut meter = Meter::new(&server);
     for kind in [TaskType::Inbox, TaskType::Direct] {
@@ -53,7 +56,9 @@ fn main() {
             runtime.block_on(against_the_least(&server, &mut meter, kind, batch));
         }
     }
-    println!("{BUSY} inbox items at a time, beside items that are queued and as many agents whose breaker is open (µs of CPU time an item)");
+    println!(
+        "{BUSY} inbox items at a time, beside items that are queued and as many agents whose breaker is open (µs of CPU time an item)"
+    );
     for depth in DEPTHS.into_iter().filter(|depth| *depth <= deepest) {
         runtime.block_on(at_depth(depth));
     }
@@ -100,10 +105,12 @@ fn print(kind: TaskType, batch: usize, sums: &[Steps; 3]) {
         "× least",
         "…batched"
     );
-    let total = |steps: &Steps| steps.iter().fold(Cost::default(), |mut sum, cost| {
-        sum += *cost;
-        sum
-    });
+    let total = |steps: &Steps| {
+        steps.iter().fold(Cost::default(), |mut sum, cost| {
+            sum += *cost;
+            sum
+        })
+    };
     let all = sums.each_ref().map(total);
     for step in 0..=STEPS.len() {
         let of = |variant: usize| sums[variant].get(step).unwrap_or(&all[variant]);

@@ -54,13 +54,18 @@ impl Queue {
         // An agent is known by its first item; its breaker opens while that is queued, and holds it.
         let others: Vec<usize> = (3_000_000..3_000_000 + depth.min(10_000)).collect();
         for some in others.chunks(ENQUEUED) {
-            self.enqueue(some.iter().map(|n| items::item(*n, TaskType::Inbox)).collect()).await;
+            self.enqueue(some.iter().map(|n| items::item(*n, TaskType::Inbox)).collect())
+                .await;
             for claimed in self.claim(some.len()).await {
                 self.complete(&claimed).await;
             }
             join_all(some.iter().map(async |n| {
                 let agent = AgentId::new(items::agent(*n)).unwrap();
-                self.store.agents.command_breaker(&agent, BreakerCommand::ForceOpen).await.unwrap();
+                self.store
+                    .agents
+                    .command_breaker(&agent, BreakerCommand::ForceOpen)
+                    .await
+                    .unwrap();
             }))
             .await;
         }

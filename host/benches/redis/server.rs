@@ -42,7 +42,16 @@ impl Server {
         let folder = TempDir::new().unwrap();
         let log = File::create(folder.path().join("redis.log")).unwrap();
         let child = Command::new("redis-server")
-            .args(["--port", "0", "--unixsocket", "redis.sock", "--save", "", "--appendonly", "no"])
+            .args([
+                "--port",
+                "0",
+                "--unixsocket",
+                "redis.sock",
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+            ])
             .current_dir(folder.path())
             .stdin(Stdio::null())
             .stdout(log)

@@ -113,7 +113,8 @@ fn literals(statement: &str) -> Option<Vec<(&str, &str)>> {
     let (names, value) = declared(statement)?;
     let values: Vec<&str> = value?.trim_end().split(", ").collect();
     let literal = |value: &&str| {
-        value.parse::<u64>().is_ok() || (value.len() > 2 && string_length(value, '\'') == value.len() && value.starts_with('\''))
+        value.parse::<u64>().is_ok()
+            || (value.len() > 2 && string_length(value, '\'') == value.len() && value.starts_with('\''))
     };
     let fits = names.len() == values.len() && is_constant(&names) && values.iter().all(literal);
     fits.then(|| names.into_iter().zip(values).collect())
@@ -123,7 +124,11 @@ fn literals(statement: &str) -> Option<Vec<(&str, &str)>> {
 /// without comments and what is not used.
 pub(super) fn assemble(parts: &[&str], own: &str, mut words: Words, register: &str) -> String {
     let mut all: Vec<Statement<'_>> = parts.iter().flat_map(|part| statements(part)).collect();
-    all.extend(statements(own).into_iter().map(|statement| Statement { own: true, ..statement }));
+    all.extend(
+        statements(own)
+            .into_iter()
+            .map(|statement| Statement { own: true, ..statement }),
+    );
     all.retain(|statement| {
         let found = literals(statement.text);
         words.extend(

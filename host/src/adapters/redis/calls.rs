@@ -44,7 +44,10 @@ impl Calls {
         let mut command = redis::cmd("FCALL");
         // The keys of a prefix are in one place: the first says which, the others have their names in the script.
         let first = prepared.keys.first().map_or("", |(key, _)| key);
-        command.arg(&prepared.function).arg(1 + u8::from(own.is_some())).arg(first);
+        command
+            .arg(&prepared.function)
+            .arg(1 + u8::from(own.is_some()))
+            .arg(first);
         if let Some(own) = own {
             command.arg(own);
         }
@@ -79,7 +82,8 @@ impl Calls {
             return Ok(());
         }
         // Another host may do so at the same time, with the same text.
-        self.command(redis::cmd("FUNCTION").arg("LOAD").arg("REPLACE").arg(text)).await
+        self.command(redis::cmd("FUNCTION").arg("LOAD").arg("REPLACE").arg(text))
+            .await
     }
 
     pub fn too_slow(&self) -> StoreError {

@@ -151,7 +151,9 @@ fn function(library: &str, script: &str) -> String {
 /// All scripts as one library. Its name is in its functions' names, so the name is of what it is without it.
 fn library(sources: &[(&str, &str)], keys: &Keys, constants: &[(&'static str, String)]) -> Library {
     let text_for = |library: &str| -> String {
-        let functions = sources.iter().map(|(name, source)| text(&function(library, name), source, keys, constants));
+        let functions = sources
+            .iter()
+            .map(|(name, source)| text(&function(library, name), source, keys, constants));
         format!("#!lua name={library}\n{}", functions.collect::<String>())
     };
     let digest = Sha256::digest(text_for("warren"));
@@ -267,7 +269,11 @@ mod tests {
         };
         let one = of("", 10);
         assert_eq!(one.library.name, of("", 10).library.name);
-        assert!(one.library.text.starts_with(&format!("#!lua name={}\n", one.library.name)));
+        assert!(
+            one.library
+                .text
+                .starts_with(&format!("#!lua name={}\n", one.library.name))
+        );
         assert!(one.claim.function.starts_with(&one.library.name));
         for other in [of("p:", 10), of("", 11)] {
             assert_ne!(one.library.name, other.library.name);
