@@ -10,6 +10,7 @@ mod config;
 mod dev;
 mod exit;
 mod hub;
+mod leader;
 mod output;
 mod plugin;
 mod run;
@@ -61,6 +62,8 @@ enum Command {
     Submit(submit::Args),
     /// How a host and its cluster are doing.
     Status(status::Args),
+    /// Who leads, and handing the leadership over.
+    Leader(leader::Args),
     /// What is known of an agent, and why it runs or does not.
     Agent(agent::Args),
     /// The plugins of a host, and what a component is.
@@ -89,6 +92,7 @@ pub fn main() -> ExitCode {
         Command::Hub(args) => hub::run(global, args),
         Command::Submit(args) => submit::run(global, args),
         Command::Status(args) => status::run(global, &args),
+        Command::Leader(args) => leader::run(global, args),
         Command::Agent(args) => agent::run(global, &args),
         Command::Plugin(args) => plugin::run(global, &args),
         Command::Config(args) => config::run(global, &args),

@@ -25,7 +25,6 @@ use std::{
 
 use reqwest::{Method, RequestBuilder};
 use tempfile::TempDir;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use warren::{
     adapters::{
@@ -38,6 +37,7 @@ use warren::{
             self,
             access::Access,
             context::{ApiContext, HostFacts, HostState, PluginDirectory},
+            forward::Forwarder,
             types::{PluginRef, PluginView, RunningPlugin},
         },
         metrics::Metrics,
@@ -46,6 +46,7 @@ use warren::{
         agent::AgentDefinition,
         ending::{Ending, Reason},
         ids::{ClaimToken, HostName, Term},
+        preference::Score,
         secret::Secret,
         time::UnixMillis,
     },
@@ -53,7 +54,7 @@ use warren::{
         store::{Store, StorePolicy},
         work_queue::{ClaimRequest, Completion},
     },
-    services::election::Standing,
+    services::election::{self, Seat, Standing},
 };
 
 const TOKEN: &str = "a-token-of-the-test-s-own";
@@ -107,7 +108,8 @@ struct Served {
     store: Store,
     stop: CancellationToken,
     server: tokio::task::JoinHandle<anyhow::Result<()>>,
-    standing: watch::Sender<Standing>,
+    /// What the election would say and hear.
+    seat: Seat,
     folder: TempDir,
 }
 
@@ -139,7 +141,8 @@ impl Served {
         let address = listener.local_addr().unwrap();
         let (state, metrics) = (Arc::new(HostState::default()), Arc::new(Metrics::new(&name).unwrap()));
         let store = sqlite.store();
-        let standing = watch::Sender::new(Standing::Leading(Term(1)));
+        let (office, seat) = election::open(Arc::new(Score::default));
+        seat.standing.send_replace(Standing::Leading(Term(1)));
         let context = Arc::new(ApiContext {
             host: HostFacts {
                 name,
@@ -154,7 +157,8 @@ impl Served {
             plugins: Arc::new(ToldPlugins),
             metrics: metrics.clone(),
             access: Access::new(address, Vec::new(), &Secret::from(TOKEN.to_owned())).into(),
-            standing: Some(standing.subscribe()),
+            office: Some(office),
+            forwarder: Forwarder::new(Secret::from(TOKEN.to_owned())).unwrap(),
         });
         let stop = CancellationToken::new();
         let server = tokio::spawn(api::serve(listener, context, stop.clone()));
@@ -166,7 +170,7 @@ impl Served {
             store,
             stop,
             server,
-            standing,
+            seat,
             folder,
         }
     }

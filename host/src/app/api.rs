@@ -14,6 +14,10 @@
 //! | `POST /api/v1/items` | submits a [`types::SubmitRequest`]: 201 with [`types::SubmitResponse`], 429 when full |
 //! | `GET /api/v1/items/{id}?wait=SECONDS` | [`types::ItemView`], at the latest after `wait` (at most 60) |
 //! | `GET /api/v1/events?after=SEQ&limit=N&wait=SECONDS` | [`types::EventList`], oldest first |
+//! | `GET /api/v1/leader` | [`types::LeadershipView`] |
+//! | `POST /api/v1/leader/handover` | [`types::HandoverRequest`]: [`types::HandoverView`] once another host leads |
+//!
+//! What only the leader can do (a handover) any host forwards to it ([`forward`]); 503 where that can't be done.
 //!
 //! Anything else is a [`types::ErrorBody`].
 
@@ -21,7 +25,9 @@ pub mod access;
 pub mod context;
 mod error;
 mod events;
+pub mod forward;
 mod items;
+mod leader;
 mod probes;
 mod read;
 mod server;
@@ -133,10 +139,19 @@ fn router(api: Api) -> Router {
         .route("/api/v1/items", post(items::submit))
         .route("/api/v1/items/{id}", get(items::show))
         .route("/api/v1/events", get(events::list))
+        .route("/api/v1/leader", get(leader::show))
+        .merge(of_the_leader(&api))
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         .layer(DefaultBodyLimit::max(items::LARGEST_BODY))
         .with_state(api)
+}
+
+/// What only the leader can do; any other host forwards it.
+fn of_the_leader(api: &Api) -> Router<Api> {
+    Router::new()
+        .route("/api/v1/leader/handover", post(leader::hand_over))
+        .route_layer(middleware::from_fn_with_state(api.clone(), forward::to_leader))
 }
 
 async fn unknown_path(request: Request) -> ApiError {

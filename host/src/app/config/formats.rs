@@ -119,6 +119,45 @@ pub mod optional_path {
     }
 }
 
+/// Labels: a table, or `name=value, name=value` as a text, which is how an environment variable says it.
+pub mod labels {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Table(BTreeMap<String, String>),
+        Text(String),
+    }
+
+    fn parse(text: &str) -> Option<BTreeMap<String, String>> {
+        let labels = text.split(',').filter(|part| !part.trim().is_empty());
+        labels
+            .map(|part| {
+                let (name, value) = part.split_once('=')?;
+                Some((name.trim().to_owned(), value.trim().to_owned()))
+            })
+            .collect()
+    }
+
+    pub fn serialize<S: Serializer>(labels: &BTreeMap<String, String>, serializer: S) -> Result<S::Ok, S::Error> {
+        labels.serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+        let labels = match Written::deserialize(deserializer) {
+            Ok(Written::Table(labels)) => Some(labels),
+            Ok(Written::Text(text)) => parse(&text),
+            Err(_) => None,
+        };
+        labels.ok_or_else(|| {
+            D::Error::custom("a table of texts such as { zone = \"a\" }, or \"zone=a, disk=ssd\", is expected")
+        })
+    }
+}
+
 /// The address that is listened on.
 pub mod address {
     use std::net::SocketAddr;

@@ -1,11 +1,11 @@
 //! `[host]`: who this process is and where its files are.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    formats::{optional, span},
+    formats::{labels, optional, span},
     problem::Checks,
 };
 use crate::domain::ids::HostName;
@@ -15,6 +15,10 @@ pub const PLUGIN_DIR: &str = "plugins";
 pub const AGENTS_DIR: &str = "agents";
 /// As Kubernetes gives a pod.
 pub const GRACE_PERIOD: Duration = Duration::from_secs(30);
+
+/// Labels of a host, and the bytes of one's name or value.
+const MOST_LABELS: usize = 32;
+const LONGEST_LABEL: usize = 64;
 
 /// A part that a host plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -42,6 +46,9 @@ pub struct HostConfig {
     #[serde(with = "optional")]
     pub name: Option<String>,
     pub roles: Vec<Role>,
+    /// What else there is to say about this host, such as its zone: for `leader.prefer` and for people.
+    #[serde(with = "labels")]
+    pub labels: BTreeMap<String, String>,
     /// The store's file, compiled components and the API token. Relative paths start at the working directory.
     pub data_dir: PathBuf,
     /// One folder per plugin: component and `plugin.toml`.
@@ -58,6 +65,7 @@ impl Default for HostConfig {
         HostConfig {
             name: None,
             roles: vec![Role::Coordinator, Role::Runner],
+            labels: BTreeMap::new(),
             data_dir: DATA_DIR.into(),
             plugin_dir: PLUGIN_DIR.into(),
             agents_dir: AGENTS_DIR.into(),
@@ -75,6 +83,24 @@ impl HostConfig {
         checks.require(!self.roles.is_empty(), &["host.roles"], || {
             "a host without a role does nothing; \"coordinator\", \"runner\" or both are allowed".to_owned()
         });
+        checks.require(self.labels.len() <= MOST_LABELS, &["host.labels"], || {
+            format!(
+                "{} labels are too many: at most {MOST_LABELS} are allowed",
+                self.labels.len()
+            )
+        });
+        let fits = |text: &str| {
+            (1..=LONGEST_LABEL).contains(&text.len())
+                && !text.contains(|c: char| c.is_control() || matches!(c, '=' | ','))
+                && text == text.trim()
+        };
+        for (label, value) in &self.labels {
+            checks.require(fits(label) && fits(value), &["host.labels"], || {
+                format!(
+                    "{label:?} = {value:?} is no label: each part has 1 to {LONGEST_LABEL} bytes, none of them = or ,"
+                )
+            });
+        }
         if let Some(Err(error)) = self.name.clone().map(HostName::new) {
             checks.require(false, &["host.name"], || error.to_string());
         }

@@ -173,7 +173,9 @@ impl Loader {
         for (name, value) in table {
             let key = schema::join(prefix, &name);
             match value {
-                toml::Value::Table(inner) if self.schema.is_section(&key) || !inner.is_empty() => {
+                toml::Value::Table(inner)
+                    if self.schema.is_section(&key) || !inner.is_empty() && !self.schema.has(&key) =>
+                {
                     self.add_table(place, &key, inner);
                 }
                 value if self.schema.has(&key) => match Value::serialize(&value) {
@@ -324,6 +326,7 @@ fn expectation(kind: &Kind) -> String {
         Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
             let expected = match expected.as_str() {
                 "u32" => "a whole number from 0 to 4294967295",
+                "i32" => "a whole number",
                 "u64" | "usize" => "a whole number from 0",
                 "f64" => "a number",
                 "a string" | "path string" => "a text in quotes",

@@ -7,6 +7,9 @@ use super::Config;
 /// Keys whose values are never shown.
 pub const SECRETS: [&str; 3] = ["api.token", "hub.api_key", "store.url"];
 
+/// Keys whose values are tables: whatever stands in them is no key of ours.
+const TABLES: [&str; 1] = ["host.labels"];
+
 /// Every key with its value, in alphabetical order.
 pub fn leaves(config: &Config) -> Vec<(String, Value)> {
     let mut leaves = Vec::new();
@@ -19,7 +22,7 @@ pub fn leaves(config: &Config) -> Vec<(String, Value)> {
 
 fn flatten(prefix: &str, value: &Value, leaves: &mut Vec<(String, Value)>) {
     match value {
-        Value::Object(fields) => {
+        Value::Object(fields) if !TABLES.contains(&prefix) => {
             for (name, value) in fields {
                 flatten(&join(prefix, name), value, leaves);
             }
