@@ -8,11 +8,13 @@ mod client;
 mod completions;
 mod config;
 mod dev;
+mod events;
 mod exit;
 mod hub;
 mod leader;
 mod output;
 mod plugin;
+mod queue;
 mod run;
 mod status;
 mod submit;
@@ -65,7 +67,12 @@ enum Command {
     /// Who leads, and handing the leadership over.
     Leader(leader::Args),
     /// What is known of an agent, and why it runs or does not.
+    /// All agents, or one: why it runs or does not; pause and resume it, command its breaker.
     Agent(agent::Args),
+    /// The queue in numbers and items, and its dead letters.
+    Queue(queue::Args),
+    /// What has happened in the cluster, and what happens now.
+    Events(events::Args),
     /// The plugins of a host, and what a component is.
     Plugin(plugin::Args),
     /// Check the configuration, or show what holds.
@@ -94,6 +101,8 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::run(global, &args),
         Command::Leader(args) => leader::run(global, args),
         Command::Agent(args) => agent::run(global, &args),
+        Command::Queue(args) => queue::run(global, &args),
+        Command::Events(args) => events::run(global, &args),
         Command::Plugin(args) => plugin::run(global, &args),
         Command::Config(args) => config::run(global, &args),
         Command::Completions(args) => completions::run(&args),

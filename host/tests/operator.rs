@@ -12,6 +12,8 @@
 mod commands;
 #[path = "operator/connections.rs"]
 mod connections;
+#[path = "operator/leader.rs"]
+mod leader;
 #[path = "operator/requests.rs"]
 mod requests;
 
@@ -54,7 +56,7 @@ use warren::{
         store::{Store, StorePolicy},
         work_queue::{ClaimRequest, Completion},
     },
-    services::election::{self, Seat, Standing},
+    services::election::{self, Office, Seat, Standing},
 };
 
 const TOKEN: &str = "a-token-of-the-test-s-own";
@@ -173,6 +175,28 @@ impl Served {
             seat,
             folder,
         }
+    }
+
+    /// What another host of the same store, with files like this one's, answers its API from.
+    fn context(&self, name: &str, address: SocketAddr, token: &str, office: Office) -> Arc<ApiContext> {
+        let name = HostName::new(name).unwrap();
+        Arc::new(ApiContext {
+            state: Arc::default(),
+            store: self.store.clone(),
+            store_timeout: Duration::from_secs(2),
+            definitions: Arc::new(AgentFiles::new(self.folder.path().join("agents"), Arc::new(BootClock))),
+            plugins: Arc::new(ToldPlugins),
+            metrics: Arc::new(Metrics::new(&name).unwrap()),
+            access: Access::new(address, Vec::new(), &Secret::from(token.to_owned())).into(),
+            office: Some(office),
+            forwarder: Forwarder::new(Secret::from(token.to_owned())).unwrap(),
+            host: HostFacts {
+                name,
+                roles: vec!["coordinator".into()],
+                slots: 32,
+                started: Instant::now(),
+            },
+        })
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {

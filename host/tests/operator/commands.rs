@@ -16,7 +16,7 @@ fn warren(folder: &Path) -> Command {
 
 impl Served {
     /// A command that finds this host and its token by the configuration. Runs beside the server.
-    async fn command(&self, args: &[&str], input: &str) -> Output {
+    pub async fn command(&self, args: &[&str], input: &str) -> Output {
         let mut command = warren(self.folder.path());
         command
             .args(args)
@@ -38,7 +38,7 @@ impl Served {
 }
 
 #[track_caller]
-fn assert_ends(output: &Output, code: i32, parts: &[&str]) {
+pub fn assert_ends(output: &Output, code: i32, parts: &[&str]) {
     let said = format!(
         "{}{}",
         String::from_utf8_lossy(&output.stdout),
@@ -336,7 +336,7 @@ async fn who_may_not_read_the_token_may_still_ask() {
     assert_ends(&ask(&["agent", "show", ".."]).await.unwrap(), 3, &["\"..\" is no name"]);
 }
 
-async fn wait_until<F: Future<Output = bool>>(holds: impl Fn() -> F) {
+pub async fn wait_until<F: Future<Output = bool>>(holds: impl Fn() -> F) {
     let deadline = Instant::now() + DEADLINE;
     while !holds().await {
         assert!(Instant::now() < deadline, "it did not happen in time");

@@ -75,6 +75,8 @@ scripts!(
     requeue,
     purge,
     pause,
+    pause_ahead,
+    paused_ahead,
     command,
     item,
     list,

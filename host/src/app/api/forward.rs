@@ -11,6 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use reqwest::Url;
+use tokio::time;
 
 use super::{Api, error::ApiError, items::LARGEST_BODY};
 use crate::{app::plain_http, domain::secret::Secret, ports::leadership::Leader, services::election::Office};
@@ -72,10 +73,13 @@ async fn forward(api: &Api, request: Request) -> Result<Response, ApiError> {
             );
             unavailable("leader_unreachable", message)
         })?;
-    let body = body::to_bytes(body, LARGEST_BODY).await.map_err(|error| {
-        let message = format!("the request's body can't be read: {error}");
-        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
-    })?;
+    let body = time::timeout(ANSWER_WITHIN, body::to_bytes(body, LARGEST_BODY))
+        .await
+        .map_err(|_| {
+            let message = format!("the request's body did not arrive within {ANSWER_WITHIN:?}");
+            ApiError::new(StatusCode::REQUEST_TIMEOUT, "too_slow", message)
+        })?
+        .map_err(|error| ApiError::invalid(format!("the request's body can't be read: {error}")))?;
     let forwarder = &api.forwarder;
     let mut call = forwarder
         .http

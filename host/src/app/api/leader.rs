@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use axum::{
     Json,
-    extract::{State, rejection::JsonRejection},
+    extract::{Request, State},
     http::StatusCode,
 };
 
 use super::{
-    Api,
+    Api, body,
     error::ApiError,
     types::{CandidateView, HandoverRequest, HandoverView, HostStanding, LeadershipView, TransitionView},
     views,
@@ -73,11 +73,9 @@ async fn last_change(api: &Api) -> Result<Option<TransitionView>, ApiError> {
 }
 
 /// Only the leader gets here.
-pub async fn hand_over(
-    State(api): State<Api>,
-    body: Result<Json<HandoverRequest>, JsonRejection>,
-) -> Result<Json<HandoverView>, ApiError> {
-    let Json(request) = body.map_err(|rejection| ApiError::invalid(rejection.body_text()))?;
+pub async fn hand_over(State(api): State<Api>, request: Request) -> Result<Json<HandoverView>, ApiError> {
+    let too_large = || ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "a handover names one host");
+    let request: HandoverRequest = body::json(&api, request, too_large).await?;
     let to = request
         .to
         .map(HostName::new)
