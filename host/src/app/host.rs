@@ -39,7 +39,7 @@ use crate::{
     },
 };
 
-/// How often an idle host looks for work by itself, and bids if it can't tell when the lease is free.
+/// How often an idle host looks for work by itself, and how soon it bids again after a failure.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How often a follower looks who leads: what a lost notification costs a handover.

@@ -47,11 +47,10 @@ const ROUNDING: Duration = Duration::from_millis(2);
 pub struct ElectionConfig {
     pub lease: LeaseTerms,
     pub renew_every: Duration,
-    /// How often a host bids that can't tell when the lease will be free: after a failure, and beside another system's
-    /// leader, which tells nobody of a vacancy.
+    /// How soon a host bids again after a bid that failed.
     pub bid_every: Duration,
-    /// How often a follower looks, if the lease does not end sooner: what a lost notification costs a handover. A crash
-    /// costs no more than the lease, whose end is known.
+    /// How often a follower looks, if the lease does not end sooner: what a lost notification costs a handover, and one of
+    /// another system's leader, which tells nobody. A crash costs no more than the lease, whose end is known.
     pub look_every: Duration,
     /// The longest that one call to the store may take; far shorter than the lease.
     pub call_timeout: Duration,
@@ -142,15 +141,11 @@ impl Election {
         self.call(self.leadership.acquire(&bid)).await
     }
 
-    /// Until the lease ends, as far as is known; another system's may end any moment without a word.
+    /// Until the lease ends, as far as is known.
     fn until_vacant(&self, leader: Leader) -> Pause {
-        let longest = match leader.is_foreign() {
-            true => self.config.bid_every,
-            false => self.config.look_every,
-        };
         let left = leader.remaining + ROUNDING;
         self.follow(Some(leader));
-        Pause::UntilVacancy(left.min(longest))
+        Pause::UntilVacancy(left.min(self.config.look_every))
     }
 
     /// A call to the store with a bound of its own: a hung one must not outlast the lease.

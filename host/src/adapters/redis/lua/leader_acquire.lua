@@ -17,11 +17,14 @@ if own and current.term > known_term then
   end
   return { 'won', current.term }
 end
-local refusal
-local kept = call('HMGET', LEADER, 'term', 'until', 'reserved_host', 'reserved_until')
+local refusal, kept
 if current and not own then
   refusal = { 'held', unpack(leader_reply(current)) }
-elseif not own then
+else
+  kept = call('HMGET', LEADER, 'term', 'until', 'reserved_host', 'reserved_until')
+end
+-- What it holds in a term that it knows is a lease that it gave up: it is free for it.
+if not current then
   local wait = 0
   if tonumber(kept[4] or 0) > now then
     if kept[3] ~= host then wait = kept[4] - now end
@@ -36,7 +39,9 @@ elseif not own then
         best = other
       end
     end
-    wait = tonumber(kept[2] or 0) + math.min((best - score) * HEAD_START, LONGEST_HEAD_START) - now
+    -- Of a lease whose key somebody deleted the record goes on.
+    local vacant = math.min(tonumber(kept[2] or 0), now)
+    wait = vacant + math.min((best - score) * HEAD_START, LONGEST_HEAD_START) - now
   end
   if wait > 0 then refusal = { 'wait', wait } end
 end
@@ -44,7 +49,6 @@ if refusal then
   call('HSET', CANDIDATES, holder, ARGV[6] .. ' ' .. string.format('%d', now + ARGV[8]) .. ' ' .. host)
   return refusal
 end
--- What it holds in a term that it knows is a lease that it gave up: it is free for it.
 local term = math.max(tonumber(kept[1] or 0), known_term) + 1
 call('HSET', LEADER, 'term', term, 'holder', holder, 'host', host, 'address', ARGV[4], 'since', now, 'until', now + span,
   'reserved_host', '', 'reserved_until', 0)
