@@ -10,6 +10,7 @@ mod config;
 mod dev;
 mod events;
 mod exit;
+mod hosts;
 mod hub;
 mod leader;
 mod output;
@@ -66,7 +67,8 @@ enum Command {
     Status(status::Args),
     /// Who leads, and handing the leadership over.
     Leader(leader::Args),
-    /// What is known of an agent, and why it runs or does not.
+    /// The hosts of the cluster: which live, who leads, what each runs.
+    Hosts(hosts::Args),
     /// All agents, or one: why it runs or does not; pause and resume it, command its breaker.
     Agent(agent::Args),
     /// The queue in numbers and items, and its dead letters.
@@ -100,6 +102,7 @@ pub fn main() -> ExitCode {
         Command::Submit(args) => submit::run(global, args),
         Command::Status(args) => status::run(global, &args),
         Command::Leader(args) => leader::run(global, args),
+        Command::Hosts(args) => hosts::run(global, &args),
         Command::Agent(args) => agent::run(global, &args),
         Command::Queue(args) => queue::run(global, &args),
         Command::Events(args) => events::run(global, &args),

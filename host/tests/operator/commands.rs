@@ -8,7 +8,7 @@ use std::{
 
 use super::*;
 
-fn warren(folder: &Path) -> Command {
+pub fn warren(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_warren"));
     command.current_dir(folder).env_clear().env("RUST_BACKTRACE", "0");
     command

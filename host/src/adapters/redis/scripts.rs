@@ -66,7 +66,6 @@ scripts!(
     complete,
     give_back,
     renew,
-    release_host,
     sweep,
     adopt,
     strangers,
@@ -95,6 +94,9 @@ scripts!(
     state_set,
     state_delete,
     event_append,
+    host_beat,
+    host_leave,
+    host_list,
     generation
 );
 
@@ -203,6 +205,7 @@ mod tests {
             "queue_low",
             "kept",
             "meta",
+            "hosts",
         ])
         .map(|word| word.to_uppercase())
         .collect();

@@ -83,6 +83,42 @@ pub mod size {
     }
 }
 
+/// Labels: a table, or as one text `zone=a,disk=ssd`, which is also how an environment variable says it.
+pub mod labels {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    const EXPECTED: &str = "labels such as { zone = \"a\" } are expected, or as one text \"zone=a,disk=ssd\"";
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Table(BTreeMap<String, String>),
+        Text(String),
+    }
+
+    pub fn serialize<S: Serializer>(labels: &BTreeMap<String, String>, serializer: S) -> Result<S::Ok, S::Error> {
+        let parts: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        serializer.serialize_str(&parts.join(","))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+        let written = Written::deserialize(deserializer).map_err(|_| D::Error::custom(EXPECTED))?;
+        let text = match written {
+            Written::Table(labels) => return Ok(labels),
+            Written::Text(text) => text,
+        };
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        parts
+            .map(|part| {
+                let (name, value) = part.split_once('=').ok_or_else(|| D::Error::custom(EXPECTED))?;
+                Ok((name.trim().to_owned(), value.trim().to_owned()))
+            })
+            .collect()
+    }
+}
+
 /// What may be left unset: written as an empty string, which is also how an environment variable says it.
 pub mod optional {
     use std::fmt::Display;
@@ -116,45 +152,6 @@ pub mod optional_path {
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
         optional::deserialize(deserializer)
-    }
-}
-
-/// Labels: a table, or `name=value, name=value` as a text, which is how an environment variable says it.
-pub mod labels {
-    use std::collections::BTreeMap;
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
-
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Written {
-        Table(BTreeMap<String, String>),
-        Text(String),
-    }
-
-    fn parse(text: &str) -> Option<BTreeMap<String, String>> {
-        let labels = text.split(',').filter(|part| !part.trim().is_empty());
-        labels
-            .map(|part| {
-                let (name, value) = part.split_once('=')?;
-                Some((name.trim().to_owned(), value.trim().to_owned()))
-            })
-            .collect()
-    }
-
-    pub fn serialize<S: Serializer>(labels: &BTreeMap<String, String>, serializer: S) -> Result<S::Ok, S::Error> {
-        labels.serialize(serializer)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
-        let labels = match Written::deserialize(deserializer) {
-            Ok(Written::Table(labels)) => Some(labels),
-            Ok(Written::Text(text)) => parse(&text),
-            Err(_) => None,
-        };
-        labels.ok_or_else(|| {
-            D::Error::custom("a table of texts such as { zone = \"a\" }, or \"zone=a, disk=ssd\", is expected")
-        })
     }
 }
 

@@ -8,8 +8,8 @@ use crate::app::nearest::nearest;
 /// Keys whose values are never shown.
 pub const SECRETS: [&str; 3] = ["api.token", "hub.api_key", "store.url"];
 
-/// Keys whose values are tables: whatever stands in them is no key of ours.
-const TABLES: [&str; 1] = ["host.labels"];
+/// Keys whose value may be written as a table, and is one value all the same: who overrides it replaces all of it.
+pub const TABLES: [&str; 1] = ["host.labels"];
 
 /// Every key with its value, in alphabetical order.
 pub fn leaves(config: &Config) -> Vec<(String, Value)> {
@@ -23,7 +23,7 @@ pub fn leaves(config: &Config) -> Vec<(String, Value)> {
 
 fn flatten(prefix: &str, value: &Value, leaves: &mut Vec<(String, Value)>) {
     match value {
-        Value::Object(fields) if !TABLES.contains(&prefix) => {
+        Value::Object(fields) => {
             for (name, value) in fields {
                 flatten(&join(prefix, name), value, leaves);
             }
