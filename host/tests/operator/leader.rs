@@ -36,7 +36,7 @@ impl Served {
         let listener = api::listen(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (office, seat) = election::open(Arc::new(move || Score(score)));
-        let context = self.context(name, address, token, office.clone());
+        let context = self.neighbour(name, address, token, office.clone());
         let election = Election {
             leadership: self.store.leadership.clone(),
             events: self.store.events.clone(),
