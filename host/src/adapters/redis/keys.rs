@@ -6,7 +6,7 @@ use crate::domain::ids::AgentId;
 pub(super) type Kind = &'static str;
 
 /// Keys of our own and the familiar ones: the word of the scripts, the name behind the prefix, what it holds.
-pub(super) const KEYS: [(&str, &str, Kind); 26] = [
+pub(super) const KEYS: [(&str, &str, Kind); 27] = [
     ("meta", "warren:meta", "hash"),
     ("data", "warren:data", "hash"),
     ("index", "warren:index", "zset"),
@@ -19,6 +19,7 @@ pub(super) const KEYS: [(&str, &str, Kind); 26] = [
     ("order", "warren:order", "zset"),
     ("ages", "warren:ages", "list"),
     ("leader", "warren:leader", "hash"),
+    ("candidates", "warren:leader:candidates", "hash"),
     ("effects", "warren:effects", "hash"),
     ("effect_ages", "warren:effects:ages", "zset"),
     ("events", "warren:events", "stream"),
