@@ -53,7 +53,7 @@ impl HubSetup {
 }
 
 /// An address of this machine that nobody else listens on, so that a Hub that was stopped finds its port free again.
-fn own_address() -> Ipv4Addr {
+pub(crate) fn own_address() -> Ipv4Addr {
     static NEXT: AtomicU8 = AtomicU8::new(1);
     if !cfg!(target_os = "linux") {
         return Ipv4Addr::LOCALHOST;
@@ -105,6 +105,10 @@ impl HubProcess {
     /// Without a trailing slash.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     pub fn api_key(&self) -> Option<&str> {
