@@ -10,5 +10,6 @@ mod parts;
 pub mod plain_http;
 pub mod run;
 pub mod signals;
+pub mod store;
 pub mod supervisor;
 pub mod telemetry;

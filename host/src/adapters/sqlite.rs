@@ -99,6 +99,11 @@ impl SqliteStore {
         })
     }
 
+    /// For people: what and where it is.
+    pub fn description(&self) -> &str {
+        &self.description
+    }
+
     /// The store as its ports.
     pub fn store(&self) -> Store {
         let store = Arc::new(self.clone());

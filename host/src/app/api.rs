@@ -25,6 +25,7 @@ mod items;
 mod probes;
 mod read;
 mod server;
+mod starting;
 pub mod token;
 pub mod types;
 mod views;
@@ -35,17 +36,17 @@ use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::anyhow;
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, FromRequestParts, Path, Query, Request, State},
-    http::{HeaderValue, StatusCode, header, request::Parts},
-    middleware::{self, Next},
-    response::{IntoResponse, Response},
+    extract::{DefaultBodyLimit, FromRequestParts, Path, Query, Request},
+    http::{StatusCode, request::Parts},
+    middleware,
     routing::{get, post},
 };
 use serde::de::DeserializeOwned;
 use tokio::{net::TcpListener, time};
 use tokio_util::sync::CancellationToken;
 
-use self::{context::ApiContext, error::ApiError};
+pub use self::starting::serve_starting;
+use self::{access::guard, context::ApiContext, error::ApiError};
 use crate::ports::store::StoreError;
 
 /// The longest that a request may wait for something to happen.
@@ -110,12 +111,14 @@ pub async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 /// Serve until `stop`, then finish what is being answered.
-pub async fn serve(listener: TcpListener, context: Arc<ApiContext>, stop: CancellationToken) -> anyhow::Result<()> {
+pub async fn serve(mut listener: TcpListener, context: Arc<ApiContext>, stop: CancellationToken) -> anyhow::Result<()> {
+    let access = Arc::clone(&context.access);
     let router = router(Api {
         context,
         stop: stop.clone(),
-    });
-    server::serve(listener, router, stop).await
+    })
+    .layer(middleware::from_fn_with_state(access, guard));
+    server::serve(&mut listener, router, stop).await
 }
 
 fn router(api: Api) -> Router {
@@ -133,20 +136,7 @@ fn router(api: Api) -> Router {
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         .layer(DefaultBodyLimit::max(items::LARGEST_BODY))
-        .layer(middleware::from_fn_with_state(api.clone(), guard))
         .with_state(api)
-}
-
-async fn guard(State(api): State<Api>, request: Request, next: Next) -> Response {
-    let mut response = match api.access.check(request.method(), request.uri(), request.headers()) {
-        Ok(()) => next.run(request).await,
-        Err(error) => error.into_response(),
-    };
-    // Nothing here is worth keeping, and none of it is a page.
-    let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
 }
 
 async fn unknown_path(request: Request) -> ApiError {

@@ -30,15 +30,15 @@ const LAST_ANSWER: Duration = Duration::from_secs(90);
 /// How long requests may go on once the host stops.
 const FINISH_WITHIN: Duration = Duration::from_secs(2);
 
-/// Serve until `stop`; then what is being answered gets a moment, and the rest is cut.
-pub async fn serve(mut listener: TcpListener, router: Router, stop: CancellationToken) -> anyhow::Result<()> {
+/// Serve until `stop`; then what is being answered gets a moment, and the rest is cut. The listener stays open.
+pub async fn serve(listener: &mut TcpListener, router: Router, stop: CancellationToken) -> anyhow::Result<()> {
     let slots = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
         let accepted = async {
             let slot = Arc::clone(&slots).acquire_owned().await;
             // Tries again by itself, for example when the process has no file descriptor left.
-            let (stream, _) = Listener::accept(&mut listener).await;
+            let (stream, _) = Listener::accept(listener).await;
             slot.map(|slot| (stream, slot))
         };
         let (stream, slot) = tokio::select! {
@@ -52,7 +52,6 @@ pub async fn serve(mut listener: TcpListener, router: Router, stop: Cancellation
         });
         while connections.try_join_next().is_some() {}
     }
-    drop(listener);
     let ended = time::timeout(FINISH_WITHIN, async {
         while connections.join_next().await.is_some() {}
     })

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::Config;
 
 /// Keys whose values are never shown.
-pub const SECRETS: [&str; 2] = ["api.token", "hub.api_key"];
+pub const SECRETS: [&str; 3] = ["api.token", "hub.api_key", "store.url"];
 
 /// Every key with its value, in alphabetical order.
 pub fn leaves(config: &Config) -> Vec<(String, Value)> {
