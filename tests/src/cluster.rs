@@ -1,7 +1,7 @@
 //! A cluster as operators run it: hosts against one Redis and one Hub. Between each host and the others stand proxies of
 //! its own, which record what it does, and can part it from them.
 
-use std::{net::SocketAddr, thread, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, thread, time::Duration};
 
 use crate::{
     SOON,
@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The hosts of one cluster share a token: who may change something on one may on all.
-const TOKEN: &str = "a token that all hosts of the tests share";
+const TOKEN: &str = "shared-by-all-hosts-of-the-tests";
 /// A host that does not answer within this time is counted as one that can't.
 const ANSWER: Duration = Duration::from_secs(2);
 
@@ -321,34 +321,50 @@ impl Cluster {
         item
     }
 
-    /// Adds what the Hub did to the history, and asks what became of every submitted item and notification: to be called
-    /// once all should have calmed down.
+    /// Adds to the history what the Hub did and holds, and what became of every submitted item: to be called once all
+    /// should have calmed down.
     #[track_caller]
     pub fn take_stock(&self) {
         for effect in effects(&self.hub) {
             self.recorder.note("", What::Effect(effect));
         }
-        let mut submitted: Vec<String> = Vec::new();
+        let (mut items, mut posts, mut agents) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for record in self.recorder.history() {
-            if let What::Submitted { item, .. } = record.what {
-                submitted.push(item);
+            match record.what {
+                What::Submitted { item, .. } => _ = items.insert(item),
+                What::Mentioned { post, agent } => {
+                    posts.insert(post);
+                    agents.insert(agent);
+                }
+                _ => {}
             }
         }
-        submitted.sort();
-        submitted.dedup();
-        let api = self.members[0].host.api();
-        for item in submitted {
-            let answer = api.get(&format!("/api/v1/items/{item}"));
-            let (state, reason) = match answer.status {
-                404 => (None, String::new()),
-                _ => {
-                    let view = answer.expect(200).json();
-                    let text = |name: &str| view[name].as_str().map(str::to_owned);
-                    (text("state"), text("reason").unwrap_or_default())
-                }
-            };
+        for post in posts {
+            for (agent, text) in self.hub.comments(&post) {
+                let post = post.clone();
+                self.recorder.note("", What::Comment { post, agent, text });
+            }
+        }
+        for agent in agents {
+            let count = self.hub.unread(&agent);
+            self.recorder.note("", What::Unread { agent, count });
+        }
+        for item in items {
+            let (state, reason) = self.became(&item);
             self.recorder.note("", What::Became { item, state, reason });
         }
+    }
+
+    /// State and reason of an item; no state if the store does not know it.
+    #[track_caller]
+    fn became(&self, item: &str) -> (Option<String>, String) {
+        let answer = self.members[0].host.api().get(&format!("/api/v1/items/{item}"));
+        if answer.status == 404 {
+            return (None, String::new());
+        }
+        let view = answer.expect(200).json();
+        let text = |name: &str| view[name].as_str().map(str::to_owned);
+        (text("state"), text("reason").unwrap_or_default())
     }
 }
 

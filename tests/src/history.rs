@@ -36,6 +36,8 @@ pub enum What {
     Request { method: String, path: String },
     /// A write that the Hub did, in the order in which it did them.
     Effect(HubEffect),
+    /// A comment of an agent that stood under a post in the end.
+    Comment { post: String, agent: String, text: String },
     /// A person wrote a post that mentions an agent.
     Mentioned { post: String, agent: String },
     /// A submit was acknowledged (again).
