@@ -1,6 +1,8 @@
 //! A cluster as operators run it: hosts against one Redis and one Hub. Between each host and the others stand proxies of
 //! its own, which record what it does, and can part it from them.
 
+mod faults;
+
 use std::{collections::BTreeSet, net::SocketAddr, thread, time::Duration};
 
 use crate::{
@@ -16,7 +18,7 @@ use crate::{
         http::Http,
         redis::{Redis, Scripts},
     },
-    redis::{Keeps, RedisServer},
+    redis::{Keeps, RedisServer, free_address},
 };
 
 /// The hosts of one cluster share a token: who may change something on one may on all.
@@ -136,13 +138,7 @@ impl ClusterSetup {
 
     /// Only the hosts, on a Redis that others may use, too.
     #[track_caller]
-    pub fn members(
-        &self,
-        redis: SocketAddr,
-        hub: &HubProcess,
-        recorder: &Recorder,
-        scripts: &Scripts,
-    ) -> Vec<Member> {
+    pub fn members(&self, redis: SocketAddr, hub: &HubProcess, recorder: &Recorder, scripts: &Scripts) -> Vec<Member> {
         let names = (self.first_name..self.first_name + self.hosts).map(|n| format!("h{n}"));
         let setups: Vec<(String, Proxy, Proxy, HostSetup)> = names
             .map(|name| {
@@ -168,7 +164,9 @@ impl ClusterSetup {
                     })
                 })
                 .collect();
-            let members = starting.into_iter().map(|starting| starting.join().expect("a host starts"));
+            let members = starting
+                .into_iter()
+                .map(|starting| starting.join().expect("a host starts"));
             members.collect()
         })
     }
@@ -181,20 +179,17 @@ impl ClusterSetup {
         for agent in &self.agents {
             setup = setup.agent(agent);
         }
+        // The same after every start, so that whoever talks to the host finds it again.
+        let listen = free_address().to_string();
         setup
             .set("host.name", &format!("{name:?}"))
+            .set("api.listen", &format!("{listen:?}"))
             .set("hub.url", &format!("\"http://{}\"", to_hub.address()))
             .set("store.url", &format!("\"redis://{}\"", to_redis.address()))
     }
 }
 
-fn proxies(
-    name: &str,
-    redis: SocketAddr,
-    hub: &HubProcess,
-    recorder: &Recorder,
-    scripts: &Scripts,
-) -> (Proxy, Proxy) {
+fn proxies(name: &str, redis: SocketAddr, hub: &HubProcess, recorder: &Recorder, scripts: &Scripts) -> (Proxy, Proxy) {
     let (host, of, with) = (name.to_owned(), recorder.clone(), scripts.clone());
     let to_redis = Proxy::start(redis, move || Redis::new(&host, &of, &with));
     let (host, recorder) = (name.to_owned(), recorder.clone());
@@ -214,26 +209,40 @@ pub struct Member {
 }
 
 impl Member {
+    /// The API's address, which stays the same when it starts again.
+    pub fn url(&self) -> String {
+        self.host.url()
+    }
+
     /// The API, for callers that give up on a host that can't answer.
     pub fn hasty(&self) -> Client {
-        Client::within(ANSWER, self.host.url(), Some(TOKEN.to_owned()))
+        hasty(&self.host.url())
     }
 
     /// Whether it says that it leads; nothing if it does not answer.
     pub fn leads(&self) -> Option<bool> {
-        let metrics = self.hasty().try_send("GET", "/metrics", None).ok()?;
-        let series = format!("botburrow_coordinator_is_leader{{instance_id=\"{}\"}} ", self.name);
-        metrics
-            .body
-            .lines()
-            .find_map(|line| line.strip_prefix(&series))
-            .map(|value| value.trim() == "1")
+        leads(&self.hasty(), &self.name)
     }
 
     pub fn is_ready(&self) -> bool {
         let ready = self.hasty().try_send("GET", "/ready", None);
         ready.is_ok_and(|ready| ready.status == 200)
     }
+}
+
+/// A client of a host's API that gives up soon.
+pub fn hasty(url: &str) -> Client {
+    Client::within(ANSWER, url, Some(TOKEN.to_owned()))
+}
+
+/// Whether a host says that it leads; nothing if it does not answer.
+pub fn leads(api: &Client, name: &str) -> Option<bool> {
+    let metrics = api.try_send("GET", "/metrics", None).ok()?;
+    let series = format!("botburrow_coordinator_is_leader{{instance_id=\"{name}\"}} ");
+    let mut lines = metrics.body.lines();
+    lines
+        .find_map(|line| line.strip_prefix(&series))
+        .map(|value| value.trim() == "1")
 }
 
 /// A cluster that runs. Dropped, all of it ends.
@@ -265,32 +274,20 @@ impl Cluster {
     #[track_caller]
     pub fn follower(&self) -> usize {
         let leader = self.leader();
-        (0..self.members.len()).find(|at| *at != leader).expect("there is more than one host")
+        (0..self.members.len())
+            .find(|at| *at != leader)
+            .expect("there is more than one host")
     }
 
     #[track_caller]
     pub fn wait_ready(&self) {
         for member in &self.members {
-            eventually(format!("that {} is ready", member.name), SOON, || member.is_ready().then_some(()));
+            eventually(format!("that {} is ready", member.name), SOON, || {
+                member.is_ready().then_some(())
+            });
             self.recorder.note(&member.name, What::Ready);
         }
         self.leader();
-    }
-
-    pub fn nemesis(&self, at: usize, what: Nemesis) {
-        self.recorder.note(&self.members[at].name, What::Nemesis(what));
-    }
-
-    #[track_caller]
-    pub fn kill9(&mut self, at: usize) {
-        self.nemesis(at, Nemesis::Killed);
-        self.members[at].host.kill9();
-    }
-
-    #[track_caller]
-    pub fn restart(&mut self, at: usize) {
-        self.members[at].host.restart();
-        self.nemesis(at, Nemesis::Started);
     }
 
     /// A person mentions an agent; the post's id.
@@ -317,8 +314,27 @@ impl Cluster {
             agent,
             payload,
         };
-        self.recorder.span(&self.members[at].name, from, self.recorder.now(), what);
+        self.recorder
+            .span(&self.members[at].name, from, self.recorder.now(), what);
         item
+    }
+
+    /// Whether nothing is queued, waiting, delayed, held or active, as a host says it.
+    pub fn is_idle(&self) -> bool {
+        let status = self.members[0].hasty().try_send("GET", "/api/v1/status", None);
+        let Some(queue) = status
+            .ok()
+            .filter(|answer| answer.status == 200)
+            .map(|answer| answer.json()["queue"].clone())
+        else {
+            return false;
+        };
+        let queued = queue["queued"]
+            .as_object()
+            .into_iter()
+            .flat_map(|by_priority| by_priority.values());
+        let others = ["waiting", "delayed", "held", "active"].map(|state| &queue[state]);
+        queued.chain(others).all(|count| count == 0)
     }
 
     /// Adds to the history what the Hub did and holds, and what became of every submitted item: to be called once all
@@ -345,7 +361,7 @@ impl Cluster {
                 self.recorder.note("", What::Comment { post, agent, text });
             }
         }
-        for agent in agents {
+        for agent in agents.into_iter().filter(|agent| !agent.is_empty()) {
             let count = self.hub.unread(&agent);
             self.recorder.note("", What::Unread { agent, count });
         }
@@ -372,7 +388,10 @@ impl Cluster {
 #[track_caller]
 pub fn leader(members: &[Member]) -> usize {
     eventually("one leader", SOON, || {
-        let mut leading = members.iter().enumerate().filter(|(_, member)| member.leads() == Some(true));
+        let mut leading = members
+            .iter()
+            .enumerate()
+            .filter(|(_, member)| member.leads() == Some(true));
         match (leading.next(), leading.next()) {
             (Some((at, _)), None) => Some(at),
             _ => None,

@@ -32,20 +32,42 @@ pub enum What {
     Store(StoreCall),
     /// A call to Redis whose answer is not known.
     Unknown(StoreCall),
-    /// A request to the Hub.
-    Request { method: String, path: String },
+    /// A request to the Hub, when the host sent it. `agent` is whom it writes for.
+    Request {
+        method: String,
+        path: String,
+        agent: String,
+    },
     /// A write that the Hub did, in the order in which it did them.
     Effect(HubEffect),
     /// A comment of an agent that stood under a post in the end.
-    Comment { post: String, agent: String, text: String },
+    Comment {
+        post: String,
+        agent: String,
+        text: String,
+    },
     /// A person wrote a post that mentions an agent.
-    Mentioned { post: String, agent: String },
+    Mentioned {
+        post: String,
+        agent: String,
+    },
     /// A submit was acknowledged (again).
-    Submitted { item: String, agent: String, payload: String },
+    Submitted {
+        item: String,
+        agent: String,
+        payload: String,
+    },
     /// What became of a submitted item, asked when all had calmed down. `None`: nobody knows it.
-    Became { item: String, state: Option<String>, reason: String },
+    Became {
+        item: String,
+        state: Option<String>,
+        reason: String,
+    },
     /// How many notifications of an agent were unread in the end.
-    Unread { agent: String, count: usize },
+    Unread {
+        agent: String,
+        count: usize,
+    },
     /// What `/metrics` of a host says.
     Leads(bool),
     /// A host's process began to run, or is ready again.
@@ -60,7 +82,9 @@ pub enum Nemesis {
     Stopped,
     Continued,
     /// Asked to end by SIGTERM, and whether it ended with exit code 0.
-    Terminated { clean: bool },
+    Terminated {
+        clean: bool,
+    },
     Started,
     /// The store lost what it had: what came before says nothing about what follows.
     DataLost,
@@ -74,21 +98,64 @@ pub enum Nemesis {
 #[derive(Clone, Debug, PartialEq)]
 pub enum StoreCall {
     /// `term` is there if the bid won.
-    Acquire { holder: String, lease: Duration, term: Option<u64> },
+    Acquire {
+        holder: String,
+        lease: Duration,
+        term: Option<u64>,
+    },
     /// Any leader-only write: an enqueue, a renewal, a note of the leader's.
-    Fenced { script: String, holder: String, term: u64, lease: Option<Duration>, applied: bool },
-    Release { holder: String, term: u64, applied: bool },
-    Enqueue { items: Vec<NewItem> },
-    Claim { lease: Duration, claims: Vec<Claim> },
-    Renew { lease: Duration, claims: Vec<(String, String)>, held: Vec<bool> },
-    Complete { item: String, token: String, reason: String, counted: bool, ended: Ended },
-    GiveBack { item: String, token: String, applied: bool },
+    Fenced {
+        script: String,
+        holder: String,
+        term: u64,
+        lease: Option<Duration>,
+        applied: bool,
+    },
+    Release {
+        holder: String,
+        term: u64,
+        applied: bool,
+    },
+    Enqueue {
+        items: Vec<NewItem>,
+    },
+    Claim {
+        lease: Duration,
+        claims: Vec<Claim>,
+    },
+    Renew {
+        lease: Duration,
+        claims: Vec<(String, String)>,
+        held: Vec<bool>,
+    },
+    Complete {
+        item: String,
+        token: String,
+        reason: String,
+        counted: bool,
+        ended: Ended,
+    },
+    GiveBack {
+        item: String,
+        token: String,
+        applied: bool,
+    },
     /// All claims of a host of this name ended.
-    ReleaseHost { of: String },
+    ReleaseHost {
+        of: String,
+    },
     /// Claims that had run out, by item. `whole`: it found all there were.
-    Sweep { recovered: Vec<String>, whole: bool },
+    Sweep {
+        recovered: Vec<String>,
+        whole: bool,
+    },
     /// A write for an activation: an effect begun, a state changed.
-    Claimed { script: String, item: String, token: String, applied: bool },
+    Claimed {
+        script: String,
+        item: String,
+        token: String,
+        applied: bool,
+    },
 }
 
 /// An item that an enqueue added; those that were merged or skipped are left out.
@@ -179,7 +246,12 @@ impl Recorder {
 
     pub fn span(&self, host: &str, from: At, until: At, what: What) {
         let host = host.to_owned();
-        self.add(Record { from, until, host, what });
+        self.add(Record {
+            from,
+            until,
+            host,
+            what,
+        });
     }
 
     /// Whether one of the records so far is what is looked for.

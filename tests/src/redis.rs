@@ -123,15 +123,14 @@ impl RedisServer {
         self.start_again();
     }
 
-    /// The same, and everything it knew is gone.
+    /// Forgets everything; it must have been killed.
     #[track_caller]
-    pub fn restart_empty(&mut self) {
-        self.kill9();
+    pub fn forget(&mut self) {
+        assert!(self.process.exited().is_some(), "redis-server still runs");
         let data = self.folder.path().join(APPEND_ONLY);
         if data.exists() {
             fs::remove_dir_all(&data).unwrap_or_else(|error| panic!("{}: {error}", data.display()));
         }
-        self.start_again();
     }
 
     /// From now on, it has no room for more than it holds (and `more` bytes).
@@ -180,7 +179,12 @@ pub fn free_address() -> SocketAddr {
 fn spawn(folder: &TempDir, address: SocketAddr, keeps: Keeps, more: &[String]) -> Process {
     let mut command = Command::new("redis-server");
     command
-        .args(["--bind", &address.ip().to_string(), "--port", &address.port().to_string()])
+        .args([
+            "--bind",
+            &address.ip().to_string(),
+            "--port",
+            &address.port().to_string(),
+        ])
         .args(["--save", "", "--dir", &folder.path().display().to_string()])
         .args(["--appenddirname", APPEND_ONLY]);
     match keeps {

@@ -71,7 +71,10 @@ pub fn facts(script: &str, argv: &[Vec<u8>], reply: &Reply) -> Vec<StoreCall> {
         }],
         "renew" => vec![StoreCall::Renew {
             lease: args.millis(1),
-            claims: (2..argv.len()).step_by(3).map(|at| (args.text(at), args.text(at + 1))).collect(),
+            claims: (2..argv.len())
+                .step_by(3)
+                .map(|at| (args.text(at), args.text(at + 1)))
+                .collect(),
             held: list.iter().map(|held| integer(held) == 1).collect(),
         }],
         "complete" => vec![StoreCall::Complete {
@@ -205,7 +208,12 @@ fn read_files() -> Vec<(String, Vec<String>)> {
         let path = entry.expect("a folder can be read").path();
         if path.extension().is_some_and(|extension| extension == "lua") {
             let source = fs::read_to_string(&path).expect("a script can be read");
-            let lines: Vec<String> = source.lines().map(str::trim).filter(|line| tells(line)).map(str::to_owned).collect();
+            let lines: Vec<String> = source
+                .lines()
+                .map(str::trim)
+                .filter(|line| tells(line))
+                .map(str::to_owned)
+                .collect();
             let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             if !lines.is_empty() {
                 files.push((name, lines));
@@ -220,6 +228,10 @@ fn read_files() -> Vec<(String, Vec<String>)> {
 fn tells(line: &str) -> bool {
     let shouts = line
         .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-        .any(|word| word.len() > 1 && word.chars().all(|c| !c.is_ascii_lowercase()) && word.chars().any(|c| c.is_ascii_uppercase()));
+        .any(|word| {
+            word.len() > 1
+                && word.chars().all(|c| !c.is_ascii_lowercase())
+                && word.chars().any(|c| c.is_ascii_uppercase())
+        });
     line.len() > 8 && !line.contains("--") && !line.starts_with("#!") && !shouts
 }

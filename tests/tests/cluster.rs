@@ -39,6 +39,8 @@ fn the_leader_is_killed_and_another_leads() {
     });
     cluster.take_stock();
     for record in cluster.recorder.history() {
-        if !matches!(record.what, What::Store(StoreCall::Sweep { .. })) { println!("{record}"); }
+        if !matches!(record.what, What::Store(StoreCall::Sweep { .. })) {
+            println!("{record}");
+        }
     }
 }

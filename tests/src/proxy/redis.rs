@@ -134,7 +134,8 @@ impl Redis {
     fn record(&self, asked: Asked, reply: Reply, until: At) {
         if asked.name == "SCRIPT LOAD" {
             if let (Reply::Value(redis::Value::BulkString(sha)), Some(text)) = (&reply, asked.words.first()) {
-                self.scripts.load(sha.clone(), String::from_utf8_lossy(text).into_owned());
+                self.scripts
+                    .load(sha.clone(), String::from_utf8_lossy(text).into_owned());
             }
             return;
         }
@@ -169,7 +170,9 @@ impl Talk for Redis {
         if first != b"EVALSHA" {
             return Some(plain(bytes, Vec::new()));
         }
-        let keys = words.get(2).and_then(|count| std::str::from_utf8(count).ok()?.parse::<usize>().ok());
+        let keys = words
+            .get(2)
+            .and_then(|count| std::str::from_utf8(count).ok()?.parse::<usize>().ok());
         let own = words.get(3 + keys.unwrap_or(0)..).unwrap_or_default().to_vec();
         let Some((name, wrong)) = self.scripts.of(&words[1]) else {
             // Redis does not know it either, and will say so.
@@ -184,7 +187,11 @@ impl Talk for Redis {
                 resp::command(&words)
             }
         };
-        Some(Request { bytes, name, words: own })
+        Some(Request {
+            bytes,
+            name,
+            words: own,
+        })
     }
 
     fn passing(&self, request: &Request) {
