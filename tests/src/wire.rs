@@ -188,19 +188,19 @@ fn integer(value: &Value) -> u64 {
 }
 
 /// Which script a text is, by what is written in its file: the file whose lines are all in the text, and most of them.
-/// Lines with words in upper case are passed over: Redis gets them with the constants written in.
 pub fn name(text: &str) -> Option<&'static str> {
-    static FILES: OnceLock<Vec<(String, Vec<String>)>> = OnceLock::new();
+    static FILES: OnceLock<Vec<(String, Vec<Line>)>> = OnceLock::new();
     let files = FILES.get_or_init(read_files);
     let loaded: Vec<&str> = text.lines().map(str::trim).collect();
+    let is_in = |line: &Line| loaded.iter().any(|text| line.fits(text));
     files
         .iter()
-        .filter(|(_, lines)| lines.iter().all(|line| loaded.contains(&line.as_str())))
+        .filter(|(_, lines)| lines.iter().all(is_in))
         .max_by_key(|(_, lines)| lines.len())
         .map(|(name, _)| name.as_str())
 }
 
-fn read_files() -> Vec<(String, Vec<String>)> {
+fn read_files() -> Vec<(String, Vec<Line>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/src/adapters/redis/lua");
     let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut files = Vec::new();
@@ -208,30 +208,74 @@ fn read_files() -> Vec<(String, Vec<String>)> {
         let path = entry.expect("a folder can be read").path();
         if path.extension().is_some_and(|extension| extension == "lua") {
             let source = fs::read_to_string(&path).expect("a script can be read");
-            let lines: Vec<String> = source
-                .lines()
-                .map(str::trim)
-                .filter(|line| tells(line))
-                .map(str::to_owned)
-                .collect();
+            let lines: Vec<Line> = source.lines().filter_map(Line::read).collect();
             let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            if !lines.is_empty() {
-                files.push((name, lines));
-            }
+            files.push((name, lines));
         }
     }
     assert!(!files.is_empty(), "no scripts in {}", folder.display());
     files
 }
 
-/// A line that stands in the text as it does in the file, and that is more than an `end`.
-fn tells(line: &str) -> bool {
-    let shouts = line
-        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-        .any(|word| {
-            word.len() > 1
-                && word.chars().all(|c| !c.is_ascii_lowercase())
-                && word.chars().any(|c| c.is_ascii_uppercase())
-        });
-    line.len() > 8 && !line.contains("--") && !line.starts_with("#!") && !shouts
+/// A line of a script's file: what stands between its words in upper case, in whose place Redis gets something else.
+struct Line(Vec<String>);
+
+impl Line {
+    /// Nothing, if it is a comment or says too little.
+    fn read(line: &str) -> Option<Line> {
+        let line = line.trim();
+        if line.contains("--") || line.starts_with("#!") || line.len() <= 8 {
+            return None;
+        }
+        let mut pieces = vec![String::new()];
+        let mut quoted = false;
+        let mut rest = line;
+        while let Some(first) = rest.chars().next() {
+            let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            let end = match is_word(first) {
+                true => rest.find(|c| !is_word(c)).unwrap_or(rest.len()),
+                false => first.len_utf8(),
+            };
+            let (token, after) = rest.split_at(end);
+            quoted ^= token == "'";
+            let shouts = first.is_ascii_uppercase() && !token.contains(|c: char| c.is_ascii_lowercase());
+            if shouts && !quoted {
+                pieces.push(String::new());
+            } else if let Some(piece) = pieces.last_mut() {
+                piece.push_str(token);
+            }
+            rest = after;
+        }
+        Some(Line(pieces))
+    }
+
+    fn fits(&self, text: &str) -> bool {
+        let (first, rest) = self.0.split_first().expect("a line has a piece");
+        let Some(mut text) = text.strip_prefix(first.as_str()) else {
+            return false;
+        };
+        let Some((last, between)) = rest.split_last() else {
+            return text.is_empty();
+        };
+        for piece in between {
+            let Some((_, after)) = text.split_once(piece.as_str()) else {
+                return false;
+            };
+            text = after;
+        }
+        text.ends_with(last.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_fits_its_text_with_the_constants_written_in() {
+        let line = Line::read("  call('HSET', LEADER, 'until', now + KEEP_DONE)").unwrap();
+        assert!(line.fits("call('HSET', KEYS[1], 'until', now + 3600)"));
+        assert!(!line.fits("call('HDEL', KEYS[1], 'until', now + 3600)"));
+        assert!(!line.fits("call('HSET', KEYS[1], 'until', now + 3600) -- more"));
+    }
 }
