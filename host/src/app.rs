@@ -5,6 +5,7 @@ pub mod config;
 pub mod dev;
 pub mod host;
 pub mod metrics;
+mod nearest;
 mod observed_hub;
 mod parts;
 pub mod plain_http;

@@ -51,6 +51,12 @@ const WATCH_STORE_EVERY: Duration = Duration::from_secs(10);
 /// How long what has nothing to drain may take to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 
+/// The longest that stopping takes if activations may go on for `grace`: how long whoever sends SIGTERM waits before it
+/// kills. What each step of [`Host::stop`] may take, added up.
+pub fn longest_stop(grace: Duration) -> Duration {
+    grace + 6 * STOP_WITHIN
+}
+
 /// A host that runs.
 pub struct Host {
     pub name: HostName,

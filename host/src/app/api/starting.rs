@@ -33,7 +33,11 @@ pub async fn serve_starting(
         .fallback(not_yet)
         .layer(middleware::from_fn_with_state(access, guard))
         .with_state(state);
-    server::serve(listener, router, stop).await
+    let routers = server::Routers {
+        reserved: router.clone(),
+        all: router,
+    };
+    server::serve(listener, routers, stop).await
 }
 
 async fn ready(State(state): State<Arc<HostState>>) -> (StatusCode, Json<ReadyView>) {

@@ -2,10 +2,8 @@
 //!
 //! Names are derived from the keys, never keys from names, so that underscores need no rule.
 
-use super::{
-    problem::Problem,
-    schema::{Schema, nearest},
-};
+use super::{problem::Problem, schema::Schema};
+use crate::app::nearest::nearest;
 
 const PREFIX: &str = "WARREN_";
 /// Names the file; read by the command line.
