@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The hosts of one cluster share a token: who may change something on one may on all.
-const TOKEN: &str = "shared-by-all-hosts-of-the-tests";
+pub const TOKEN: &str = "shared-by-all-hosts-of-the-tests";
 /// A host that does not answer within this time is counted as one that can't.
 const ANSWER: Duration = Duration::from_secs(2);
 
@@ -47,9 +47,8 @@ pub struct ClusterSetup {
 }
 
 impl ClusterSetup {
-    /// `h1`, `h2`, …: that many hosts.
-    pub fn new(hosts: usize) -> ClusterSetup {
-        let millis = |span: Duration| format!("\"{}ms\"", span.as_millis());
+    /// `h1`, `h2`, …: that many hosts, with the leases and waits of users.
+    pub fn like_production(hosts: usize) -> ClusterSetup {
         let setup = ClusterSetup {
             hosts,
             first_name: 1,
@@ -60,8 +59,14 @@ impl ClusterSetup {
         setup
             .set("api.token", &format!("{TOKEN:?}"))
             .set("store.kind", "\"redis\"")
-            .set("store.key_prefix", "\"{test}:\"")
             .set("hub.idempotency", "\"yes\"")
+    }
+
+    /// The same with short leases and waits.
+    pub fn new(hosts: usize) -> ClusterSetup {
+        let millis = |span: Duration| format!("\"{}ms\"", span.as_millis());
+        ClusterSetup::like_production(hosts)
+            .set("store.key_prefix", "\"{test}:\"")
             .set("hub.poll_timeout", "\"2s\"")
             .set("leader.ttl", &millis(LEADER_LEASE))
             .set("leader.renew_every", "\"500ms\"")
@@ -259,6 +264,14 @@ impl Cluster {
     #[track_caller]
     pub fn leader(&self) -> usize {
         leader(&self.members)
+    }
+
+    /// Redis or the Hub, if it has ended.
+    pub fn lost_part(&mut self) -> Option<&'static str> {
+        if self.redis.exited() {
+            return Some("redis-server");
+        }
+        self.hub.exited().then_some("the Hub")
     }
 
     /// Another host than `old` leads.

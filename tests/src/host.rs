@@ -155,6 +155,17 @@ impl HostSetup {
         }
     }
 
+    /// Starts the host without waiting for anything; `api.listen` says where it will be.
+    #[track_caller]
+    pub fn start_at(self, listen: SocketAddr) -> HostProcess {
+        let setup = self.set("api.listen", &format!("\"{listen}\""));
+        HostProcess {
+            process: Process::spawn("host", setup.command().arg("run")),
+            setup,
+            address: listen,
+        }
+    }
+
     /// Starts the host and waits until it is ready.
     #[track_caller]
     pub fn start_ready(self) -> HostProcess {

@@ -115,6 +115,10 @@ impl HubProcess {
         self.setup.api_key.as_deref()
     }
 
+    pub fn exited(&mut self) -> bool {
+        self.process.exited().is_some()
+    }
+
     #[track_caller]
     pub fn stop(&mut self) {
         self.process.signal(Signal::TERM);

@@ -148,6 +148,8 @@ impl Run {
             };
             // How long a fault lasts is what is random here.
             thread::sleep(longest);
+            // A host that starts waits for its store.
+            at_work.sort_by_key(|(fault, _)| fault.victim() == Victim::Host);
             for (fault, host) in at_work {
                 end(fault, host, cluster);
             }
@@ -189,7 +191,7 @@ fn begin(fault: Fault, at: usize, cluster: &mut Cluster, dice: &mut StdRng) {
         Fault::StopStore => cluster.redis.signal(Signal::STOP),
         Fault::KillClients => cluster.redis.kill_clients(),
         Fault::PauseClients => cluster.redis.pause(Duration::from_millis(dice.random_range(500..3500))),
-        Fault::FillStore => cluster.redis.fill_up(dice.random_range(0..10_000)),
+        Fault::FillStore => cluster.redis.fill_up(),
         Fault::LoseData => cluster.lose_data(),
         Fault::HubDown | Fault::HubFlaps => cluster.members.iter().for_each(|member| member.to_hub.cut()),
         Fault::HubSlow => {

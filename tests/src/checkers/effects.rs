@@ -32,6 +32,10 @@ pub(super) fn check(history: &[Record]) -> Vec<Violation> {
                     found.push(excerpt(why, record, answers.iter().map(|(_, comment)| *comment)));
                 }
             }
+            What::Effect(effect) if effect.effect == "comment" && effect.key.is_none() => {
+                let why = format!("{} commented without a key that would tell a repeat", effect.agent);
+                found.push(Violation::new("I9", why, &[record]));
+            }
             What::Submitted { item, agent, payload } if !seen.contains(&item.as_str()) => {
                 seen.push(item);
                 let Some((post, text)) = payload.strip_prefix("comment ").and_then(|rest| rest.split_once(' ')) else {

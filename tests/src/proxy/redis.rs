@@ -71,8 +71,9 @@ impl Scripts {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn load(&self, sha: Vec<u8>, text: String) {
-        let name = wire::name(&text).unwrap_or("unknown").to_owned();
+    fn load(&self, text: &str) {
+        let sha = redis::Script::new(text).get_hash().as_bytes().to_vec();
+        let (name, text) = (wire::name(text).unwrap_or("unknown").to_owned(), text.to_owned());
         self.lock().loaded.insert(sha, Loaded { name, text });
     }
 
@@ -96,7 +97,7 @@ impl Scripts {
 struct Asked {
     at: At,
     name: String,
-    /// Of a script: its own arguments. Of `SCRIPT LOAD`: the text.
+    /// Of a script: its own arguments.
     words: Vec<Vec<u8>>,
 }
 
@@ -132,13 +133,6 @@ impl Redis {
     }
 
     fn record(&self, asked: Asked, reply: Reply, until: At) {
-        if asked.name == "SCRIPT LOAD" {
-            if let (Reply::Value(redis::Value::BulkString(sha)), Some(text)) = (&reply, asked.words.first()) {
-                self.scripts
-                    .load(sha.clone(), String::from_utf8_lossy(text).into_owned());
-            }
-            return;
-        }
         for call in wire::facts(&asked.name, &asked.words, &reply) {
             let what = match reply {
                 Reply::None => What::Unknown(call),
@@ -160,12 +154,9 @@ impl Talk for Redis {
             name: String::from_utf8_lossy(&first).into_owned(),
             words,
         };
-        if first == b"SCRIPT" && command(1) == b"LOAD" {
-            let text = words.get(2).cloned();
-            return Some(Request {
-                name: "SCRIPT LOAD".to_owned(),
-                ..plain(bytes, text.into_iter().collect())
-            });
+        if let (b"SCRIPT", b"LOAD", Some(text)) = (&first[..], &command(1)[..], words.get(2)) {
+            // Known before Redis knows it: another host may call it the moment that it does.
+            self.scripts.load(&String::from_utf8_lossy(text));
         }
         if first != b"EVALSHA" {
             return Some(plain(bytes, Vec::new()));
