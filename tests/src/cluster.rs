@@ -3,12 +3,20 @@
 
 mod faults;
 
-use std::{collections::BTreeSet, net::SocketAddr, thread, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs::DirBuilder,
+    net::SocketAddr,
+    os::unix::fs::{DirBuilderExt, symlink},
+    path::Path,
+    thread,
+    time::Duration,
+};
 
 use crate::{
     SOON,
     agent::Agent,
-    eventually,
+    eventually, guests,
     history::{HubEffect, Nemesis, Recorder, What},
     host::{HostProcess, HostSetup},
     http::Client,
@@ -184,6 +192,7 @@ impl ClusterSetup {
         for agent in &self.agents {
             setup = setup.agent(agent);
         }
+        share_compiled(&setup);
         // The same after every start, so that whoever talks to the host finds it again.
         let listen = free_address().to_string();
         setup
@@ -192,6 +201,16 @@ impl ClusterSetup {
             .set("hub.url", &format!("\"http://{}\"", to_hub.address()))
             .set("store.url", &format!("\"redis://{}\"", to_redis.address()))
     }
+}
+
+/// Hosts keep what they compile: once for all hosts of the tests is enough, they have a machine to share.
+fn share_compiled(setup: &HostSetup) {
+    let shared = guests::target_dir().join("compiled-by-tests");
+    // Code that others could write is not run, so the folder is nobody else's.
+    let make = |folder: &Path| DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    let made = make(&shared).and_then(|()| make(&setup.path("data")));
+    let linked = made.and_then(|()| symlink(&shared, setup.path("data/compiled")));
+    linked.unwrap_or_else(|error| panic!("{} can't be shared: {error}", shared.display()));
 }
 
 fn proxies(name: &str, redis: SocketAddr, hub: &HubProcess, recorder: &Recorder, scripts: &Scripts) -> (Proxy, Proxy) {

@@ -121,6 +121,8 @@ pub enum StoreCall {
     },
     Claim {
         lease: Duration,
+        /// What the host asked for. A call without an answer is repeated with the same tokens.
+        tokens: Vec<String>,
         claims: Vec<Claim>,
     },
     Renew {

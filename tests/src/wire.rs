@@ -67,6 +67,7 @@ pub fn facts(script: &str, argv: &[Vec<u8>], reply: &Reply) -> Vec<StoreCall> {
         }
         "claim" => vec![StoreCall::Claim {
             lease: args.millis(2),
+            tokens: (4..).map(|at| args.text(at)).take(args.number(3) as usize).collect(),
             claims: list.iter().skip(2).filter_map(claim).collect(),
         }],
         "renew" => vec![StoreCall::Renew {

@@ -11,28 +11,30 @@ const BLINK: Duration = Duration::from_millis(50);
 pub(super) struct Life<'a> {
     pub claim: &'a Claim,
     pub record: &'a Record,
-    /// Each time it was certainly extended: the call, and the lease.
-    pub extended: Vec<(&'a Record, Duration)>,
+    /// Each time it was certainly extended.
+    pub extended: Vec<Extension<'a>>,
     /// Calls that may have ended it, and when the first of them can have done so.
     pub may_end: At,
+}
+
+/// A lease that began between two moments.
+pub(super) struct Extension<'a> {
+    from: At,
+    until: At,
+    lease: Duration,
+    pub record: &'a Record,
 }
 
 impl Life<'_> {
     /// The earliest moment at which its lease can have run out, as far as known at `at`.
     fn lasts(&self, at: At) -> At {
-        let known = self.extended.iter().filter(|(record, _)| record.until < at);
-        known
-            .map(|(record, lease)| record.from + *lease)
-            .max()
-            .unwrap_or_default()
+        let known = self.extended.iter().filter(|extension| extension.until < at);
+        known.map(|e| e.from + e.lease).max().unwrap_or_default()
     }
 
     /// The latest moment at which its lease can have run out, extensions of unknown outcome included.
     pub fn lasts_at_most(&self) -> At {
-        let ends = self
-            .extended
-            .iter()
-            .map(|(record, lease)| record.until.saturating_add(*lease));
+        let ends = self.extended.iter().map(|e| e.until.saturating_add(e.lease));
         ends.max().unwrap_or(NEVER)
     }
 }
@@ -41,16 +43,28 @@ impl Life<'_> {
 pub(super) fn lives<'a>(epoch: &[&'a Record]) -> Vec<Life<'a>> {
     let mut lives: Vec<Life<'a>> = Vec::new();
     let mut by_token: HashMap<&str, usize> = HashMap::new();
+    // A repeated call gets the first one's claims, whose leases began with the first.
+    let mut first_asked: HashMap<&str, At> = HashMap::new();
     for (record, call, answered) in calls(epoch) {
+        let extension = |from: At, lease: Duration| Extension {
+            from,
+            until: record.until,
+            lease,
+            record,
+        };
         match call {
-            StoreCall::Claim { lease, claims } => {
+            StoreCall::Claim { lease, tokens, claims } => {
+                for token in tokens {
+                    first_asked.entry(token).or_insert(record.from);
+                }
                 for claim in claims {
                     let at = *by_token.entry(&claim.token).or_insert(lives.len());
                     if at == lives.len() {
+                        let from = first_asked.get(claim.token.as_str()).copied().unwrap_or(record.from);
                         lives.push(Life {
                             claim,
                             record,
-                            extended: vec![(record, *lease)],
+                            extended: vec![extension(from, *lease)],
                             may_end: NEVER,
                         });
                     }
@@ -61,7 +75,7 @@ pub(super) fn lives<'a>(epoch: &[&'a Record]) -> Vec<Life<'a>> {
                     if let Some(at) = by_token.get(token.as_str())
                         && (!answered || held.get(n) == Some(&true))
                     {
-                        lives[*at].extended.push((record, *lease));
+                        lives[*at].extended.push(extension(record.from, *lease));
                     }
                 }
             }

@@ -35,7 +35,7 @@ pub(super) fn check(epoch: &[&Record], rules: &Rules) -> Vec<Violation> {
                 applied: true,
                 ..
             } => leads.entry(&record.host).or_default().push(leave(lease)),
-            StoreCall::Claim { lease, claims } => {
+            StoreCall::Claim { lease, claims, .. } => {
                 for claim in claims {
                     agents.insert(&claim.token, &claim.agent);
                     acts.entry((&record.host, &claim.agent)).or_default().push(leave(lease));

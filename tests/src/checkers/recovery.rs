@@ -50,7 +50,7 @@ fn passed_over(life: &Life<'_>, lives: &[Life<'_>], epoch: &[&Record]) -> Option
             && record.until < recovered
     })?;
     let why = format!("a sweep passed over item {}, whose claim had run out", life.claim.item);
-    let last = life.extended.last().map_or(life.record, |(record, _)| record);
+    let last = life.extended.last().map_or(life.record, |extension| extension.record);
     Some(Violation::new("I6", why, &[life.record, last, sweep]))
 }
 
@@ -115,8 +115,8 @@ mod tests {
             rank: 0,
             probe: false,
         };
-        let (lease, claims) = (Duration::from_secs(3), vec![claim]);
-        record(seconds, "h1", What::Store(StoreCall::Claim { lease, claims }))
+        let (lease, tokens, claims) = (Duration::from_secs(3), Vec::new(), vec![claim]);
+        record(seconds, "h1", What::Store(StoreCall::Claim { lease, tokens, claims }))
     }
 
     #[test]
