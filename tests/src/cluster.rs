@@ -52,6 +52,7 @@ pub struct ClusterSetup {
     agents: Vec<Agent>,
     settings: Vec<(String, String)>,
     keeps: Keeps,
+    broken: Vec<[String; 3]>,
 }
 
 impl ClusterSetup {
@@ -63,6 +64,7 @@ impl ClusterSetup {
             agents: Vec::new(),
             settings: Vec::new(),
             keeps: Keeps::Everything,
+            broken: Vec::new(),
         };
         setup
             .set("api.token", &format!("{TOKEN:?}"))
@@ -113,6 +115,12 @@ impl ClusterSetup {
         self
     }
 
+    /// In this script, `wrong` takes the place of `right`: what the checkers are to find.
+    pub fn broken(mut self, script: &str, right: &str, wrong: &str) -> ClusterSetup {
+        self.broken.push([script, right, wrong].map(str::to_owned));
+        self
+    }
+
     /// The number in the first host's name.
     pub fn first_name(mut self, first: usize) -> ClusterSetup {
         self.first_name = first;
@@ -139,6 +147,9 @@ impl ClusterSetup {
         let names: Vec<&str> = self.agents.iter().map(|agent| agent.name.as_str()).collect();
         let hub = HubProcess::start(&names);
         let (recorder, scripts) = (Recorder::default(), Scripts::default());
+        for [script, right, wrong] in &self.broken {
+            scripts.break_script(script, right, wrong);
+        }
         let members = self.members(redis.address(), &hub, &recorder, &scripts);
         Cluster {
             members,
@@ -376,6 +387,7 @@ impl Cluster {
         for effect in effects(&self.hub) {
             self.recorder.note("", What::Effect(effect));
         }
+        self.take_events();
         let (mut items, mut posts, mut agents) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for record in self.recorder.history() {
             match record.what {
@@ -400,6 +412,28 @@ impl Cluster {
         for item in items {
             let (state, reason) = self.became(&item);
             self.recorder.note("", What::Became { item, state, reason });
+        }
+    }
+
+    /// What the cluster tells of itself.
+    #[track_caller]
+    fn take_events(&self) {
+        let (api, mut after) = (self.members[0].host.api(), 0);
+        loop {
+            let list = api
+                .get(&format!("/api/v1/events?after={after}&limit=1000"))
+                .expect(200)
+                .json();
+            let events = list["events"].as_array().expect("a list of events");
+            if events.is_empty() {
+                return;
+            }
+            for event in events {
+                let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
+                let (kind, detail) = (text("kind"), text("detail"));
+                self.recorder.note(&text("host"), What::Event { kind, detail });
+            }
+            after = list["next"].as_u64().expect("where it goes on");
         }
     }
 

@@ -68,6 +68,11 @@ pub enum What {
         agent: String,
         count: usize,
     },
+    /// An event of the cluster's own, in the order in which the store has them.
+    Event {
+        kind: String,
+        detail: String,
+    },
     /// What `/metrics` of a host says.
     Leads(bool),
     /// A host's process began to run, or is ready again.
@@ -141,10 +146,6 @@ pub enum StoreCall {
         item: String,
         token: String,
         applied: bool,
-    },
-    /// All claims of a host of this name ended.
-    ReleaseHost {
-        of: String,
     },
     /// Claims that had run out, by item. `whole`: it found all there were.
     Sweep {

@@ -95,7 +95,6 @@ pub fn facts(script: &str, argv: &[Vec<u8>], reply: &Reply) -> Vec<StoreCall> {
             token: args.text(2),
             applied: !refused,
         }],
-        "release_host" => vec![StoreCall::ReleaseHost { of: args.text(1) }],
         "sweep" => vec![StoreCall::Sweep {
             recovered: list.iter().skip(5).step_by(3).map(text).collect(),
             whole: list.get(2).is_some_and(|more| integer(more) == 0),

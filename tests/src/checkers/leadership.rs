@@ -1,9 +1,9 @@
 //! I1: terms grow, a lease is nobody else's while it lasts, and no leader-only write is applied without it.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use super::{Violation, calls};
-use crate::history::{At, NEVER, Record, StoreCall};
+use crate::history::{At, NEVER, Record, StoreCall, What};
 
 /// What times may differ by that two processes of one machine take.
 const BLINK: Duration = Duration::from_millis(50);
@@ -94,6 +94,29 @@ fn overlaps(extensions: &[Extension<'_>], epoch: &[&Record]) -> Vec<Violation> {
                 "I1",
                 "a lease was won while it was held",
                 &[a.record, b.record],
+            ));
+        }
+    }
+    found
+}
+
+/// A term that two hosts say they have led. Of a store that has lost its data, what was said before it may come after.
+pub(super) fn told(epoch: &[&Record]) -> Vec<Violation> {
+    let mut found = Vec::new();
+    let mut leaders: HashMap<&str, &Record> = HashMap::new();
+    for record in epoch {
+        let What::Event { kind, detail } = &record.what else {
+            continue;
+        };
+        if kind != "became_leader" {
+            continue;
+        }
+        let first = *leaders.entry(detail).or_insert(record);
+        if first.host != record.host {
+            found.push(Violation::new(
+                "I1",
+                format!("two hosts led in {detail}"),
+                &[first, record],
             ));
         }
     }
