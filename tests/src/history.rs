@@ -102,11 +102,13 @@ pub enum Nemesis {
 /// A script of the store, and what it answered.
 #[derive(Clone, Debug, PartialEq)]
 pub enum StoreCall {
-    /// `term` is there if the bid won.
     Acquire {
         holder: String,
         lease: Duration,
+        /// There if the bid won.
         term: Option<u64>,
+        /// It lost because somebody holds the lease; not because another one is to go first.
+        held: bool,
     },
     /// Any leader-only write: an enqueue, a renewal, a note of the leader's.
     Fenced {

@@ -52,6 +52,7 @@ pub fn facts(script: &str, argv: &[Vec<u8>], reply: &Reply) -> Vec<StoreCall> {
             holder: args.text(1),
             lease: args.millis(4),
             term: list.get(1).filter(|_| word(list, 0) == "won").map(integer),
+            held: word(list, 0) == "held" && list.len() > 1,
         }],
         "leader_renew" => vec![fenced(script, &args, Some(args.millis(3)), refused)],
         "leader_save" | "leader_reserve" => vec![fenced(script, &args, None, refused)],

@@ -44,6 +44,7 @@ fn extension<'a>((record, call, answered): (&'a Record, &'a StoreCall, bool)) ->
             holder,
             lease,
             term: Some(term),
+            ..
         } => (holder, *term, *lease, true),
         StoreCall::Fenced {
             holder,
@@ -203,11 +204,9 @@ fn refused_bids(extensions: &[Extension<'_>], epoch: &[&Record]) -> Vec<Violatio
             !answered && may_extend && record.from < before
         })
     };
-    let reserved =
-        calls(epoch).any(|(_, call, _)| matches!(call, StoreCall::Fenced { script, .. } if script == "leader_reserve"));
     for (record, call, answered) in calls(epoch) {
-        let refused = matches!(call, StoreCall::Acquire { term: None, .. }) && answered;
-        if !refused || reserved || unknown(record.until) {
+        let refused = matches!(call, StoreCall::Acquire { held: true, .. }) && answered;
+        if !refused || unknown(record.until) {
             continue;
         }
         let began = |e: &&Extension<'_>| e.record.from < record.until;
