@@ -10,6 +10,7 @@ mod config;
 mod dev;
 mod events;
 mod exit;
+mod hosts;
 mod hub;
 mod output;
 mod plugin;
@@ -63,6 +64,8 @@ enum Command {
     Submit(submit::Args),
     /// How a host and its cluster are doing.
     Status(status::Args),
+    /// The hosts of the cluster: which live, who leads, what each runs.
+    Hosts(hosts::Args),
     /// All agents, or one: why it runs or does not; pause and resume it, command its breaker.
     Agent(agent::Args),
     /// The queue in numbers and items, and its dead letters.
@@ -95,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::Hub(args) => hub::run(global, args),
         Command::Submit(args) => submit::run(global, args),
         Command::Status(args) => status::run(global, &args),
+        Command::Hosts(args) => hosts::run(global, &args),
         Command::Agent(args) => agent::run(global, &args),
         Command::Queue(args) => queue::run(global, &args),
         Command::Events(args) => events::run(global, &args),

@@ -10,6 +10,7 @@ pub mod capability;
 pub mod effect;
 pub mod ending;
 pub mod event;
+pub mod host;
 pub mod hub;
 pub mod ids;
 pub mod lease;

@@ -12,6 +12,8 @@
 mod commands;
 #[path = "operator/connections.rs"]
 mod connections;
+#[path = "operator/hosts.rs"]
+mod hosts;
 #[path = "operator/requests.rs"]
 mod requests;
 

@@ -15,6 +15,7 @@ mod store_contract {
     pub mod events;
     pub mod fairness;
     pub mod harness;
+    pub mod hosts;
     pub mod kill;
     pub mod leadership;
     pub mod leases;
@@ -26,6 +27,7 @@ mod store_contract {
     pub mod redis_breaker;
     pub mod redis_days;
     pub mod redis_familiar;
+    pub mod redis_hosts;
     pub mod reopen;
     pub mod sqlite;
     pub mod state;

@@ -11,6 +11,7 @@ mod assemble;
 mod calls;
 mod effects;
 mod events;
+mod hosts;
 mod items;
 mod keys;
 mod leadership;
@@ -110,7 +111,8 @@ impl RedisStore {
             agent_state: store.clone(),
             agents: store.clone(),
             plugins: store.clone(),
-            events: store,
+            events: store.clone(),
+            hosts: store,
         }
     }
 

@@ -12,6 +12,7 @@ mod effects;
 mod enqueue;
 mod events;
 mod finish;
+mod hosts;
 mod leadership;
 mod list;
 mod open;
@@ -118,7 +119,8 @@ impl SqliteStore {
             agent_state: store.clone(),
             agents: store.clone(),
             plugins: store.clone(),
-            events: store,
+            events: store.clone(),
+            hosts: store,
         }
     }
 
@@ -128,7 +130,8 @@ impl SqliteStore {
         self.workers
             .write(|step| {
                 leadership::vacate(step)?;
-                finish::release(step, None, true)
+                hosts::silence_all(step)?;
+                finish::release_all(step)
             })
             .await
     }

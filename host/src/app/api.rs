@@ -8,6 +8,7 @@
 //! | `GET /health` | 200 while the process lives; a task that fails ends the process |
 //! | `GET /ready` | [`types::ReadyView`], 200 or 503 |
 //! | `GET /api/v1/status` | [`types::StatusView`] |
+//! | `GET /api/v1/hosts` | [`types::HostList`]: every host that lives, and those that did within the last hour |
 //! | `GET /api/v1/agents?after=NEXT&limit=N` | [`types::AgentList`]: every agent that is known or has a definition |
 //! | `GET /api/v1/agents/{name}` | [`types::AgentView`]; by name or id, here and below |
 //! | `POST /api/v1/agents/{name}/pause`, `…/resume` | [`types::AgentChange`] |
@@ -35,6 +36,7 @@ pub mod context;
 mod dead;
 mod error;
 mod events;
+mod hosts;
 mod items;
 mod probes;
 mod query;
@@ -191,6 +193,7 @@ async fn busy() -> ApiError {
 fn router(api: Api) -> Router {
     monitoring()
         .route("/api/v1/status", get(read::status))
+        .route("/api/v1/hosts", get(hosts::list))
         .route("/api/v1/agents", get(agents::list))
         .route("/api/v1/agents/{name}", get(agents::show))
         .route("/api/v1/agents/{name}/pause", post(command::pause))

@@ -3,9 +3,10 @@
 //! Start: API port, store (until it is there, the API says what is waited for), plugins; then the stages *serving* (API), *keeping* (leases, recovery), *running* (claims and
 //! runs items) and *coordinating* (election and leader-only work), so that nothing is claimed before it can be renewed.
 //!
-//! Stop, on SIGTERM: `/ready` turns red; *coordinating* stops and joins its work and releases the lease, so that a
+//! Stop, on SIGTERM: `/ready` turns red, and the heartbeat says that this host drains; *coordinating* stops and joins its work and releases the lease, so that a
 //! successor takes over at once; *running* stops claiming and drains while *keeping* still renews, and what is left at the
-//! end of the grace period goes back to the head of its queue; then *keeping*, *serving* and the store.
+//! end of the grace period goes back to the head of its queue; then *keeping*, with which the heartbeat gives back what is
+//! claimed even now and leaves the registry of hosts; then *serving* and the store.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -23,7 +24,7 @@ use super::{
 };
 use crate::{
     adapters::boot_clock::BootClock,
-    domain::ids::{HolderId, HostName},
+    domain::ids::HostName,
     ports::{definitions::Definitions, store::StoreError},
     services::{
         census::Census,
@@ -34,6 +35,7 @@ use crate::{
         intake::Intake,
         leader_state::LeaderNotes,
         poller::{Poller, PollerConfig},
+        python_runners::PythonRunners,
         reclaim::Reclaim,
         store_watch::StoreWatch,
     },
@@ -47,6 +49,9 @@ const CENSUS_EVERY: Duration = Duration::from_secs(5);
 
 /// How often the store is asked whether it still is the one that this host knows.
 const WATCH_STORE_EVERY: Duration = Duration::from_secs(10);
+
+/// How often the leader looks whether Python runners use the same store; each look is bounded.
+const LOOK_FOR_RUNNERS_EVERY: Duration = Duration::from_secs(30);
 
 /// How long what has nothing to drain may take to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
@@ -69,6 +74,8 @@ pub struct Host {
     serving: Stage,
     /// Effects that were sent and are being recorded.
     under_way: TaskTracker,
+    /// Cancelled when the host begins to stop, for the other hosts to know.
+    draining: CancellationToken,
     store: OpenStore,
     grace: Duration,
 }
@@ -103,6 +110,7 @@ impl Host {
             running: Stage::new("running"),
             coordinating: Stage::new("coordinating"),
             under_way: parts.guest_services.under_way.clone(),
+            draining: CancellationToken::new(),
             store: parts.opened.clone(),
             grace: config.host.grace_period,
             name,
@@ -122,6 +130,8 @@ impl Host {
                 "items were running when the store was last in use; they are ready again"
             );
         }
+        let heartbeat = parts.heartbeat(config, self.address, self.draining.clone());
+        self.keeping.spawn("heartbeat", |stop| heartbeat.run(stop));
         let ended = Arc::new(Notify::new());
         if config.host.has(Role::Runner) {
             let dispatch = self.dispatch(config, &parts, Arc::clone(&ended));
@@ -173,7 +183,7 @@ impl Host {
                 call_timeout: config.leader.store_timeout,
                 stop_within: STOP_WITHIN,
             },
-            holder: HolderId::fresh(self.name.clone()),
+            holder: parts.holder.clone(),
             address: config.advertised_address(self.address),
             tasks: leader_tasks(config, parts, &intake, ended),
             standing: parts.standing.clone(),
@@ -194,6 +204,7 @@ impl Host {
     /// Stop in order. The first error is returned, the others are logged.
     pub async fn stop(self) -> anyhow::Result<()> {
         self.state.stopping();
+        self.draining.cancel();
         let mut first = Ok(());
         let mut note = |result: anyhow::Result<()>| match (result, &first) {
             (Ok(()), _) => {}
@@ -244,6 +255,7 @@ async fn report_definitions(definitions: Arc<dyn Definitions>) -> anyhow::Result
 }
 
 fn leader_tasks(config: &Config, parts: &Parts, intake: &Arc<Intake>, ended: Arc<Notify>) -> Vec<Arc<dyn LeaderTask>> {
+    let notes = Arc::new(LeaderNotes::new(Arc::clone(&parts.store.leadership)));
     vec![
         Arc::new(Poller {
             hub: Arc::clone(&parts.hub),
@@ -259,7 +271,7 @@ fn leader_tasks(config: &Config, parts: &Parts, intake: &Arc<Intake>, ended: Arc
         Arc::new(Discovery {
             hub: Arc::clone(&parts.hub),
             intake: Arc::clone(intake),
-            notes: Arc::new(LeaderNotes::new(Arc::clone(&parts.store.leadership))),
+            notes: Arc::clone(&notes),
             config: DiscoveryConfig {
                 every: config.hub.discovery_interval,
                 min_staleness: config.hub.staleness,
@@ -269,8 +281,16 @@ fn leader_tasks(config: &Config, parts: &Parts, intake: &Arc<Intake>, ended: Arc
             queue: Arc::clone(&parts.store.queue),
             agents: Arc::clone(&parts.store.agents),
             events: Arc::clone(&parts.store.events),
+            hosts: Arc::clone(&parts.store.hosts),
             telemetry: Arc::clone(&parts.telemetry),
             every: CENSUS_EVERY,
+        }),
+        Arc::new(PythonRunners {
+            hosts: Arc::clone(&parts.store.hosts),
+            events: Arc::clone(&parts.store.events),
+            notes,
+            every: LOOK_FOR_RUNNERS_EVERY,
+            call_timeout: config.leader.store_timeout,
         }),
     ]
 }

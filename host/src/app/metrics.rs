@@ -26,6 +26,7 @@ use crate::{
     domain::{
         breaker::BreakerState,
         capability::Capability,
+        host::HostState,
         ids::{AgentId, HostName, Term},
         limits::Limits,
         work_item::{ItemState, Priority, TaskType},
@@ -91,6 +92,7 @@ pub struct Metrics {
     active_tasks: IntGauge,
     agents_in_backoff: IntGauge,
     backoff_remaining: GaugeVec,
+    hosts: IntGaugeVec,
 }
 
 /// Registers what is made with it.
@@ -227,6 +229,11 @@ impl Metrics {
                 ),
                 &["agent_id"],
             ))?,
+            hosts: of_cluster.gauges(
+                "botburrow_hosts",
+                "Hosts that live, and those that did within the last hour",
+                &["state"],
+            )?,
             shows_cluster: Mutex::new(false),
             leads: AtomicBool::new(false),
             instance: instance.to_string(),
@@ -261,6 +268,10 @@ impl Metrics {
     fn set_cluster(&self, snapshot: &ClusterSnapshot<'_>) {
         let queue = snapshot.queue;
         let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        for state in HostState::ALL {
+            let count = gauge(snapshot.hosts.get(state));
+            self.hosts.with_label_values(&[state.as_str()]).set(count);
+        }
         for priority in Priority::ALL {
             let depth = queue.queued.get(priority).copied().unwrap_or(0);
             self.queue_depth

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     fs::DirBuilder,
+    net::SocketAddr,
     os::unix::fs::DirBuilderExt,
     path::Path,
     sync::{Arc, Mutex},
@@ -14,7 +15,7 @@ use tokio::{
     runtime::Handle,
     sync::{Notify, watch},
 };
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     api::{
@@ -32,10 +33,16 @@ use crate::{
         hub_http::{self, HubClient, HubClientConfig},
         wasm::{SandboxConfig, WasmSandbox},
     },
-    domain::ids::HostName,
+    domain::ids::{HolderId, HostName},
     ports::{clock::Clock, definitions::Definitions, hub::Hub, store::Store, telemetry::Telemetry},
     services::{
-        budget::Budget, claims::Claims, election::Standing, guest_host::GuestServices, plugins::Plugins, runner::Runner,
+        budget::Budget,
+        claims::Claims,
+        election::Standing,
+        guest_host::GuestServices,
+        heartbeat::{Appearance, Heartbeat},
+        plugins::Plugins,
+        runner::Runner,
     },
 };
 
@@ -44,6 +51,8 @@ const COMPILED: &str = "compiled";
 
 pub struct Parts {
     pub name: HostName,
+    /// This process, apart from others of its name.
+    pub holder: HolderId,
     pub state: Arc<HostState>,
     pub access: Arc<Access>,
     pub clock: Arc<dyn Clock>,
@@ -115,6 +124,7 @@ impl Parts {
             under_way: TaskTracker::new(),
         };
         Ok(Parts {
+            holder: HolderId::fresh(name.clone()),
             name,
             state,
             clock,
@@ -151,6 +161,32 @@ impl Parts {
             ended,
             avoiding: Mutex::new(HashMap::new()),
             store_timeout: config.leader.store_timeout,
+        }
+    }
+
+    /// What tells the other hosts of this one, whose API listens on `listened`.
+    pub fn heartbeat(&self, config: &Config, listened: SocketAddr, draining: CancellationToken) -> Heartbeat {
+        Heartbeat {
+            hosts: Arc::clone(&self.store.hosts),
+            claims: Arc::clone(&self.claims),
+            plugins: Arc::clone(&self.plugins),
+            clock: Arc::clone(&self.clock),
+            holder: self.holder.clone(),
+            appearance: Appearance {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                roles: config.host.roles.iter().map(ToString::to_string).collect(),
+                labels: config.host.labels.clone(),
+                address: config.advertised_address(listened),
+                slots: if config.host.has(Role::Runner) {
+                    config.runner.slots
+                } else {
+                    0
+                },
+                started: self.clock.now(),
+            },
+            every: config.host.heartbeat,
+            call_timeout: config.leader.store_timeout,
+            draining,
         }
     }
 

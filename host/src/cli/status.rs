@@ -72,6 +72,7 @@ fn screen(view: &StatusView) -> String {
         ),
         ("ready", ready_words(view)),
         ("leader", leader),
+        ("hosts", hosts(view)),
         ("store", view.store.description.clone()),
         ("hub", hub),
         ("plugins", plugins),
@@ -107,10 +108,33 @@ fn screen(view: &StatusView) -> String {
     for (name, text) in rows {
         let _ = writeln!(screen, "{name:<9}{}", one_line(&text));
     }
+    if !view.python_runners.is_empty() {
+        let _ = writeln!(
+            screen,
+            "{:<9}{} in this store, which Warren does not go together with; stop them: {}",
+            "PYTHON",
+            view.python_runners.len(),
+            one_line(&view.python_runners.join(", "))
+        );
+    }
     if !view.breakers.is_empty() {
         let _ = write!(screen, "\n{}", breakers(&view.breakers));
     }
     screen
+}
+
+fn hosts(view: &StatusView) -> String {
+    let counts = &view.hosts;
+    let mut words = format!("{} live", counts.live);
+    if counts.draining > 0 {
+        let _ = write!(words, " ({} draining)", counts.draining);
+    }
+    for (count, state) in [(counts.left, "left"), (counts.gone, "gone")] {
+        if count > 0 {
+            let _ = write!(words, ", {count} {state}");
+        }
+    }
+    words
 }
 
 fn ready_words(view: &StatusView) -> String {

@@ -146,7 +146,8 @@ impl<R: RunItem + 'static> Dispatch<R> {
                 debug!(%error, failures, "could not claim work");
             }
             if stopping {
-                warn!(%error, "stopping without knowing what the last claim got; its lease gives it back");
+                warn!(%error, "stopping without knowing what the last claim got");
+                self.claims.doubt(request);
                 return (self.clock.now(), Vec::new());
             }
             failures += 1;

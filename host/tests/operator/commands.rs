@@ -8,7 +8,7 @@ use std::{
 
 use super::*;
 
-fn warren(folder: &Path) -> Command {
+pub fn warren(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_warren"));
     command.current_dir(folder).env_clear().env("RUST_BACKTRACE", "0");
     command
@@ -16,7 +16,7 @@ fn warren(folder: &Path) -> Command {
 
 impl Served {
     /// A command that finds this host and its token by the configuration. Runs beside the server.
-    async fn command(&self, args: &[&str], input: &str) -> Output {
+    pub async fn command(&self, args: &[&str], input: &str) -> Output {
         let mut command = warren(self.folder.path());
         command
             .args(args)
@@ -38,7 +38,7 @@ impl Served {
 }
 
 #[track_caller]
-fn assert_ends(output: &Output, code: i32, parts: &[&str]) {
+pub fn assert_ends(output: &Output, code: i32, parts: &[&str]) {
     let said = format!(
         "{}{}",
         String::from_utf8_lossy(&output.stdout),

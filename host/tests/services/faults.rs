@@ -15,12 +15,13 @@ use warren::{
     domain::{
         effect::EffectKey,
         event::{Event, NewEvent},
-        ids::{ClaimToken, HostName, ItemId},
+        ids::{ClaimToken, HolderId, HostName, ItemId},
         work_item::{ItemRecord, Priority, WorkItem},
     },
     ports::{
         effects::{EffectIntent, EffectStart, Effects},
         events::Events,
+        hosts::{ForeignRunners, Hosts, SeenHost},
         leadership::{Acquired, Bid, Inherited, Leader, Leadership},
         store::{QueueStats, Store, StoreError, StoreHealth},
         work_queue::{
@@ -140,11 +141,6 @@ impl WorkQueue for Faulty {
     async fn sweep(&self) -> Result<Swept, StoreError> {
         hand_on!(self, queue.sweep())
     }
-    async fn release_host(&self, host: &HostName, died: bool) -> Result<u64, StoreError> {
-        let (queue, host) = (Arc::clone(&self.store.queue), host.clone());
-        self.pass("release_host", async move { queue.release_host(&host, died).await })
-            .await
-    }
     async fn wait_for_work(&self, at_most: Duration) {
         self.store.queue.wait_for_work(at_most).await;
     }
@@ -242,5 +238,23 @@ impl Events for Faulty {
     }
     async fn latest(&self) -> Result<u64, StoreError> {
         hand_on!(self, events.latest())
+    }
+}
+
+#[async_trait]
+impl Hosts for Faulty {
+    async fn beat(&self, host: &HolderId, body: &str, ttl: Duration) -> Result<(), StoreError> {
+        let (hosts, host, body) = (Arc::clone(&self.store.hosts), host.clone(), body.to_owned());
+        self.pass("beat", async move { hosts.beat(&host, &body, ttl).await })
+            .await
+    }
+    async fn leave(&self, host: &HolderId) -> Result<(), StoreError> {
+        hand_on!(self, hosts.leave(host))
+    }
+    async fn list(&self) -> Result<Vec<SeenHost>, StoreError> {
+        hand_on!(self, hosts.list())
+    }
+    async fn foreign_runners(&self, from: &str) -> Result<ForeignRunners, StoreError> {
+        hand_on!(self, hosts.foreign_runners(from))
     }
 }

@@ -59,7 +59,8 @@ pub async fn claims_go_on<H: Harness>() {
         "the repeat of what was accepted before"
     );
     assert!(renew(&store, &claims[1]).await);
-    assert_eq!(store.queue.release_host(&host("h1"), true).await.unwrap(), 1);
+    harness.advance(LEASE + seconds(1));
+    assert_eq!(sweep(&store).await.recovered.len(), 1);
     assert_eq!(record(&store, claims[1].item.id).await.state, ItemState::Queued);
     assert_eq!(
         try_end(&store, &claims[1], Reason::Ok).await,

@@ -62,7 +62,6 @@ scripts!(
     complete,
     give_back,
     renew,
-    release_host,
     sweep,
     adopt,
     strangers,
@@ -90,6 +89,9 @@ scripts!(
     state_set,
     state_delete,
     event_append,
+    host_beat,
+    host_leave,
+    host_list,
     generation
 );
 
@@ -195,6 +197,7 @@ mod tests {
             "queue_low",
             "kept",
             "meta",
+            "hosts",
         ])
         .map(|word| word.to_uppercase())
         .collect();

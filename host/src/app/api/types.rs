@@ -22,6 +22,9 @@ pub struct StatusView {
     pub store: StoreView,
     /// Absent while nobody leads.
     pub leader: Option<LeaderView>,
+    pub hosts: HostCountsView,
+    /// Runners of the Python system that were sighted in this store. They don't go together with Warren.
+    pub python_runners: Vec<String>,
     pub queue: QueueView,
     /// Agents whose breaker is not closed, soonest to run first; at most 100.
     pub breakers: Vec<BreakerView>,
@@ -46,6 +49,57 @@ pub struct LeaderView {
     /// Where its API is.
     pub address: String,
     pub since: String,
+}
+
+/// Hosts that live, and those that did within the last hour.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct HostCountsView {
+    pub live: u64,
+    /// Of those that live.
+    pub draining: u64,
+    /// Said goodbye.
+    pub left: u64,
+    /// Fell silent.
+    pub gone: u64,
+}
+
+/// `GET /api/v1/hosts`, sorted by name.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct HostList {
+    pub hosts: Vec<HostView>,
+}
+
+/// A process that lives, or did within the last hour, by what it said last.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct HostView {
+    pub name: String,
+    /// Tells processes of one name apart.
+    pub instance: String,
+    /// `live`, `draining`, `left` (it said goodbye) or `gone` (it fell silent).
+    pub state: String,
+    pub leader: bool,
+    /// Since its last word, on the store's clock.
+    pub seconds_since_seen: f64,
+    pub version: String,
+    pub roles: Vec<String>,
+    pub labels: BTreeMap<String, String>,
+    /// Where its API is.
+    pub address: String,
+    pub in_flight: u32,
+    /// Activations at once; 0 of a host that runs none.
+    pub slots: u32,
+    pub plugins: Vec<HostPluginView>,
+    pub uptime_seconds: u64,
+    /// Why what it said can't be read; then the fields above are empty.
+    pub error: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct HostPluginView {
+    pub name: String,
+    pub generation: u32,
+    /// SHA-256 of the component, hexadecimal.
+    pub digest: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]

@@ -3,6 +3,7 @@ use crate::{
     domain::{
         breaker::{Breaker, BreakerMode},
         ending::Reason,
+        host::{HostCounts, KnownHost},
         ids::AgentName,
         time::UnixMillis,
     },
@@ -126,9 +127,17 @@ fn what_describes_the_cluster_is_shown_by_the_leader_only() {
         ..QueueStats::default()
     };
     let in_backoff = [backed_off("a1", open), backed_off("a2", forced)];
+    let known = |state| KnownHost {
+        holder: "h".to_owned(),
+        state,
+        silent: Duration::ZERO,
+        report: Err("unreadable".to_owned()),
+    };
+    let hosts = HostCounts::of(&[HostState::Live, HostState::Live, HostState::Gone].map(known));
     let snapshot = ClusterSnapshot {
         queue: &queue,
         in_backoff: &in_backoff,
+        hosts,
     };
 
     metrics.cluster(Some(snapshot));
@@ -158,6 +167,7 @@ fn what_describes_the_cluster_is_shown_by_the_leader_only() {
     metrics.cluster(Some(ClusterSnapshot {
         queue: &queue,
         in_backoff: &in_backoff[1..],
+        hosts,
     }));
     assert!(
         !metrics.render().unwrap().contains(r#"remaining{agent_id="a1"}"#),
