@@ -24,6 +24,9 @@
 //! | `GET /api/v1/events/stream?after=SEQ` | as server-sent events, from now on if there is no `after`: [`types::EventView`] \
 //! with its number as `id`, [`types::EventsLost`] as `event: lost`, a comment every 15 s; heeds `Last-Event-ID`; ends after \
 //! five minutes, to be asked for again |
+//! | `GET /api/v1/verify` | [`types::VerifyFacts`] |
+//! | `POST /api/v1/verify/join`, `…/load`, `…/state`, `…/breaker`, `…/leave`, `…/destroy` | a scope of a verification: \
+//! [`types::ScopeRequest`] and [`types::LoadRequest`] |
 //!
 //! Anything else is a [`types::ErrorBody`]; a parameter that is not known is one, too. So many requests may wait at once
 //! ([`MOST_WAITING`]), streams among them; further ones are answered 503, and probes always find a connection.
@@ -47,7 +50,8 @@ mod starting;
 mod stream;
 pub mod token;
 pub mod types;
-mod views;
+mod verify;
+pub(super) mod views;
 mod why;
 
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
@@ -209,6 +213,13 @@ fn router(api: Api) -> Router {
         .route("/api/v1/items/{id}", get(items::show))
         .route("/api/v1/events", get(events::list))
         .route("/api/v1/events/stream", get(stream::stream))
+        .route("/api/v1/verify", get(verify::facts))
+        .route("/api/v1/verify/join", post(verify::join))
+        .route("/api/v1/verify/load", post(verify::load))
+        .route("/api/v1/verify/state", post(verify::state))
+        .route("/api/v1/verify/breaker", post(verify::breaker))
+        .route("/api/v1/verify/leave", post(verify::leave))
+        .route("/api/v1/verify/destroy", post(verify::destroy))
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         .layer(DefaultBodyLimit::max(items::LARGEST_BODY))

@@ -22,10 +22,11 @@ use super::{
         access::Access,
         context::{ApiContext, HostFacts, HostState, PluginDirectory},
     },
-    config::{Config, host::Role, hub::Idempotency},
+    config::{Config, host::Role, hub::Idempotency, store::StoreKind},
     metrics::Metrics,
     observed_hub::ObservedHub,
-    store::OpenStore,
+    store::{OpenStore, redis_config},
+    verify::{Place, Verification, Wiring},
 };
 use crate::{
     adapters::{
@@ -34,7 +35,7 @@ use crate::{
         wasm::{SandboxConfig, WasmSandbox},
     },
     domain::ids::{HolderId, HostName},
-    ports::{clock::Clock, definitions::Definitions, hub::Hub, store::Store, telemetry::Telemetry},
+    ports::{clock::Clock, definitions::Definitions, hub::Hub, sandbox::Sandbox, store::Store, telemetry::Telemetry},
     services::{
         budget::Budget,
         claims::Claims,
@@ -65,6 +66,7 @@ pub struct Parts {
     pub plugins: Arc<Plugins>,
     pub claims: Arc<Claims>,
     pub guest_services: GuestServices,
+    pub verification: Arc<Verification>,
     pub standing: watch::Sender<Standing>,
 }
 
@@ -102,8 +104,9 @@ impl Parts {
             guest_threads: config.runner.threads(),
             ..SandboxConfig::default()
         })?;
+        let sandbox: Arc<dyn Sandbox> = Arc::new(sandbox);
         let plugins = Arc::new(Plugins::new(
-            Arc::new(sandbox),
+            Arc::clone(&sandbox),
             Arc::clone(&store.plugins),
             Arc::new(PluginFolder::new(config.host.plugin_dir.clone())),
         ));
@@ -123,6 +126,7 @@ impl Parts {
             runtime: Handle::current(),
             under_way: TaskTracker::new(),
         };
+        let verification = verification(config, &name, &clock, sandbox)?;
         Ok(Parts {
             holder: HolderId::fresh(name.clone()),
             name,
@@ -139,6 +143,7 @@ impl Parts {
             plugins,
             claims,
             guest_services,
+            verification: Arc::new(verification),
         })
     }
 
@@ -206,9 +211,33 @@ impl Parts {
             plugins: Arc::clone(&self.plugins) as Arc<dyn PluginDirectory>,
             metrics: Arc::clone(&self.metrics),
             access: Arc::clone(&self.access),
+            verification: Arc::clone(&self.verification),
             standing: config.host.has(Role::Coordinator).then(|| self.standing.subscribe()),
         })
     }
+}
+
+/// What scopes of a verification are made of: the host's own sandbox, clock and settings, beside its store.
+fn verification(
+    config: &Config,
+    host: &HostName,
+    clock: &Arc<dyn Clock>,
+    sandbox: Arc<dyn Sandbox>,
+) -> anyhow::Result<Verification> {
+    Ok(Verification::new(Wiring {
+        host: host.clone(),
+        runner: config.host.has(Role::Runner),
+        place: match config.store.effective_kind() {
+            StoreKind::Redis => Place::Redis(redis_config(config)?),
+            StoreKind::Sqlite | StoreKind::Auto => Place::Files(config.host.data_dir.clone()),
+        },
+        sandbox,
+        clock: Arc::clone(clock),
+        lease: config.queue.item_lease(),
+        call_timeout: config.leader.store_timeout,
+        limits: config.limits.limits(),
+        max_limits: config.limits.maxima(),
+    }))
 }
 
 /// Make the data folder, if there is none. What agents were asked and what they keep is nobody else's to read.

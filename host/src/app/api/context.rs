@@ -15,7 +15,7 @@ use super::{
     types::{Check, PluginRef, PluginView, RunningPlugin},
 };
 use crate::{
-    app::metrics::Metrics,
+    app::{metrics::Metrics, verify::Verification},
     domain::{agent::AgentDefinition, ids::HostName},
     ports::{definitions::Definitions, hub::HubError, store::Store},
     services::{
@@ -34,6 +34,7 @@ pub struct ApiContext {
     pub plugins: Arc<dyn PluginDirectory>,
     pub metrics: Arc<Metrics>,
     pub access: Arc<Access>,
+    pub verification: Arc<Verification>,
     /// What this host knows of the leadership; nothing where it does not bid.
     pub standing: Option<watch::Receiver<Standing>>,
 }
