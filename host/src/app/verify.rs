@@ -145,7 +145,10 @@ impl Verification {
     /// Enqueue these; those that the answer names are in the queue. A repeat is answered the same.
     pub async fn load(&self, id: ScopeId, items: &[ProbeItem]) -> Result<LoadAnswer, VerifyError> {
         if items.len() > MOST_ITEMS {
-            let message = format!("{} items are too many for one call: {MOST_ITEMS} are allowed", items.len());
+            let message = format!(
+                "{} items are too many for one call: {MOST_ITEMS} are allowed",
+                items.len()
+            );
             return Err(VerifyError::Invalid(message));
         }
         let items = items.iter().map(probe::item).collect::<Result<Vec<_>, _>>();

@@ -153,7 +153,10 @@ impl Exercise<'_> {
     }
 
     async fn record(&self) -> Result<AgentRecord, VerifyError> {
-        let record = self.scope.ask(self.scope.store.agents.agent(self.agent.id.as_str())).await?;
+        let record = self
+            .scope
+            .ask(self.scope.store.agents.agent(self.agent.id.as_str()))
+            .await?;
         Ok(record.context("the scope's store does not know the probe agent")?)
     }
 }

@@ -195,7 +195,10 @@ mod tests {
             redis_cli("rediss://warren:secret@redis.example:7000/2"),
             "redis-cli -h redis.example -p 7000 -n 2 --tls --user warren --askpass"
         );
-        assert_eq!(redis_cli("redis+unix:///run/redis.sock?db=1"), "redis-cli -s /run/redis.sock -n 1");
+        assert_eq!(
+            redis_cli("redis+unix:///run/redis.sock?db=1"),
+            "redis-cli -s /run/redis.sock -n 1"
+        );
     }
 
     #[test]

@@ -156,7 +156,10 @@ impl ProbeAgent {
 /// What was asked for, as an item that succeeds. Direct items never merge: each runs.
 pub fn item(asked: &ProbeItem) -> Result<WorkItem, String> {
     if asked.agent >= MOST_AGENTS {
-        return Err(format!("agent {} is too many: there are {MOST_AGENTS}, from 0", asked.agent));
+        return Err(format!(
+            "agent {} is too many: there are {MOST_AGENTS}, from 0",
+            asked.agent
+        ));
     }
     let id = ItemId::parse(&asked.id).map_err(|error| error.to_string())?;
     let agent = ProbeAgent::new(&asked.agent.to_string()).map_err(|error| format!("{error:#}"))?;

@@ -88,7 +88,11 @@ struct StoreTime {
 
 impl Scope {
     pub async fn open(id: ScopeId, wiring: &Wiring) -> anyhow::Result<Scope> {
-        let opened = wiring.place.open(id, wiring).await.context("opening the scope's store")?;
+        let opened = wiring
+            .place
+            .open(id, wiring)
+            .await
+            .context("opening the scope's store")?;
         match Scope::start(id, wiring, opened.clone()).await {
             Ok(scope) => Ok(scope),
             Err(error) => {
