@@ -8,12 +8,20 @@
     reason = "a test's helpers fail by panicking, like the test itself"
 )]
 
+#[path = "operator/agents.rs"]
+mod agents;
 #[path = "operator/commands.rs"]
 mod commands;
 #[path = "operator/connections.rs"]
 mod connections;
+#[path = "operator/dead.rs"]
+mod dead;
+#[path = "operator/events.rs"]
+mod events;
 #[path = "operator/hosts.rs"]
 mod hosts;
+#[path = "operator/queue.rs"]
+mod queue;
 #[path = "operator/requests.rs"]
 mod requests;
 
@@ -49,17 +57,18 @@ use warren::{
     domain::{
         agent::AgentDefinition,
         ending::{Ending, Reason},
-        ids::{ClaimToken, HostName, Term},
+        ids::{AgentId, AgentName, ClaimToken, HostName, ItemId, Term},
         lease::LeaseTerms,
         limits::Limits,
         plugin::Manifest,
         secret::Secret,
         time::UnixMillis,
+        work_item::{TaskType, WorkItem},
     },
     ports::{
         sandbox::{ComponentFacts, PrepareError, Prepared, Sandbox},
         store::{Store, StorePolicy},
-        work_queue::{ClaimRequest, Completion},
+        work_queue::{ClaimRequest, Claimed, Completion},
     },
     services::election::Standing,
 };
@@ -116,6 +125,7 @@ struct Served {
     stop: CancellationToken,
     server: tokio::task::JoinHandle<anyhow::Result<()>>,
     standing: watch::Sender<Standing>,
+    context: Arc<ApiContext>,
     folder: TempDir,
 }
 
@@ -166,7 +176,7 @@ impl Served {
             standing: Some(standing.subscribe()),
         });
         let stop = CancellationToken::new();
-        let server = tokio::spawn(api::serve(listener, context, stop.clone()));
+        let server = tokio::spawn(api::serve(listener, Arc::clone(&context), stop.clone()));
         Served {
             address,
             state,
@@ -176,8 +186,50 @@ impl Served {
             stop,
             server,
             standing,
+            context,
             folder,
         }
+    }
+
+    /// The API goes away and comes back where it was, as when a host is restarted on the same store.
+    async fn restart(&mut self, between: impl AsyncFnOnce()) {
+        self.stop.cancel();
+        (&mut self.server).await.unwrap().unwrap();
+        between().await;
+        self.stop = CancellationToken::new();
+        let listener = api::listen(self.address).await.unwrap();
+        self.server = tokio::spawn(api::serve(listener, Arc::clone(&self.context), self.stop.clone()));
+    }
+
+    /// A change, with the token.
+    async fn post(&self, path: &str, body: serde_json::Value) -> (u16, serde_json::Value) {
+        let request = self.request(Method::POST, path).bearer_auth(TOKEN).json(&body);
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap())
+    }
+
+    /// Items of agents `a0`, `a1`, … that were given up on.
+    async fn kill(&self, count: usize) -> Vec<ItemId> {
+        let mut dead = Vec::new();
+        while dead.len() < count {
+            let part = (count - dead.len()).min(500);
+            let items: Vec<WorkItem> = (dead.len()..dead.len() + part).map(direct).collect();
+            dead.extend(items.iter().map(|item| item.id));
+            self.store.queue.enqueue(None, items).await.unwrap();
+            let request = ClaimRequest {
+                host: HostName::new("host-1").unwrap(),
+                tokens: (0..part).map(|_| ClaimToken::fresh()).collect(),
+                lease: Duration::from_secs(30),
+                avoid: Vec::new(),
+            };
+            let claims = self.store.queue.claim(&request).await.unwrap();
+            assert_eq!(claims.len(), part);
+            let ends = claims
+                .into_iter()
+                .map(|claimed| self.end(claimed, Reason::GuestError, "no"));
+            futures_util::future::join_all(ends).await;
+        }
+        dead
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -212,6 +264,10 @@ impl Served {
             avoid: Vec::new(),
         };
         let claimed = self.store.queue.claim(&request).await.unwrap().remove(0);
+        self.end(claimed, reason, detail).await;
+    }
+
+    async fn end(&self, claimed: Claimed, reason: Reason, detail: &str) {
         let completion = Completion {
             item: claimed.item.id,
             token: claimed.token,
@@ -253,6 +309,23 @@ impl Sandbox for NoSandbox {
 
     async fn prepare(&self, _: &Manifest, _: Vec<u8>) -> Result<Arc<dyn Prepared>, PrepareError> {
         Err(PrepareError::Host("there is no sandbox here".into()))
+    }
+}
+
+/// A direct item of the agent `a<n>`, whose id is `id-a<n>`.
+fn direct(n: usize) -> WorkItem {
+    WorkItem {
+        id: ItemId::fresh(),
+        agent_id: AgentId::new(format!("id-a{n}")).unwrap(),
+        agent_name: AgentName::new(format!("a{n}")).unwrap(),
+        task_type: TaskType::Direct,
+        priority: TaskType::Direct.default_priority(),
+        inbox_count: 0,
+        created_at: UnixMillis(1_800_000_000_000),
+        attempt: 1,
+        payload: Some(format!("payload {n}")),
+        min_interval: Duration::ZERO,
+        trace_context: None,
     }
 }
 

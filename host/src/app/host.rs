@@ -1,12 +1,13 @@
 //! One host, wired: in which order its parts start, and in which order they stop.
 //!
-//! Start: API port, store (until it is there, the API says what is waited for), plugins; then the stages *serving* (API), *keeping* (leases, recovery), *running* (claims and
-//! runs items) and *coordinating* (election and leader-only work), so that nothing is claimed before it can be renewed.
+//! Start: API port, store (until it is there, the API says what is waited for), plugins; then the stages *serving* (API),
+//! *keeping* (leases, recovery, heartbeat), *running* (claims and runs items) and *coordinating* (election and leader-only
+//! work), so that nothing is claimed before it can be renewed.
 //!
-//! Stop, on SIGTERM: `/ready` turns red, and the heartbeat says that this host drains; *coordinating* stops and joins its work and releases the lease, so that a
-//! successor takes over at once; *running* stops claiming and drains while *keeping* still renews, and what is left at the
-//! end of the grace period goes back to the head of its queue; then *keeping*, with which the heartbeat gives back what is
-//! claimed even now and leaves the registry of hosts; then *serving* and the store.
+//! Stop, on SIGTERM: `/ready` turns red, and the heartbeat says that this host drains; *coordinating* stops and joins its
+//! work and releases the lease, so that a successor takes over at once; *running* stops claiming and drains while *keeping*
+//! still renews, and what is left at the end of the grace period goes back to the head of its queue; then *keeping*, with
+//! which the heartbeat gives back what is claimed even now and leaves the registry of hosts; then *serving* and the store.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 

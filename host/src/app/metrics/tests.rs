@@ -124,6 +124,8 @@ fn what_describes_the_cluster_is_shown_by_the_leader_only() {
         active: 3,
         agents_in_backoff: 2,
         oldest_queued: Some(Duration::from_millis(2500)),
+        dead: 6,
+        oldest_dead: Some(Duration::from_secs(90)),
         ..QueueStats::default()
     };
     let in_backoff = [backed_off("a1", open), backed_off("a2", forced)];
@@ -157,6 +159,8 @@ fn what_describes_the_cluster_is_shown_by_the_leader_only() {
             r#"botburrow_queue_depth{priority="low"} 0"#,
             r#"botburrow_queue_items{state="waiting"} 2"#,
             "botburrow_queue_oldest_seconds 2.5",
+            r#"botburrow_queue_items{state="dead"} 6"#,
+            "botburrow_queue_dead_oldest_seconds 90",
             "botburrow_queue_active_tasks 3",
             "botburrow_queue_agents_in_backoff 2",
             r#"botburrow_agent_backoff_seconds_remaining{agent_id="a1"} 60"#,
