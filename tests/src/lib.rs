@@ -6,11 +6,20 @@
 
 mod agent;
 pub mod binary;
+pub mod checkers;
+pub mod cluster;
 pub mod guests;
+pub mod history;
 pub mod host;
 pub mod http;
 pub mod hub;
+pub mod load;
+pub mod nemesis;
 pub mod process;
+pub mod proxy;
+pub mod redis;
+mod resp;
+mod wire;
 
 use std::{
     fmt::Display,
