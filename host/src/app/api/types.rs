@@ -107,6 +107,27 @@ pub struct HostPluginView {
     pub digest: String,
 }
 
+/// `POST /api/v1/leader/handover`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct HandoverRequest {
+    /// The host that shall lead; without it the one that is wanted most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+}
+
+/// The answer to a handover: another host leads.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct HandoverView {
+    pub from: String,
+    /// Who was asked for.
+    pub to: Option<String>,
+    /// Who leads now: not who was asked for, if that host did not take its chance.
+    pub leader: LeaderView,
+    /// From the order until the new leader was seen.
+    pub took_seconds: f64,
+}
+
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct QueueView {
     /// Ready items by priority.
