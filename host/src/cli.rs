@@ -12,6 +12,7 @@ mod events;
 mod exit;
 mod hosts;
 mod hub;
+mod leader;
 mod output;
 mod plugin;
 mod queue;
@@ -65,6 +66,8 @@ enum Command {
     Submit(submit::Args),
     /// How a host and its cluster are doing.
     Status(status::Args),
+    /// Who leads, and handing the leadership over.
+    Leader(leader::Args),
     /// The hosts of the cluster: which live, who leads, what each runs.
     Hosts(hosts::Args),
     /// All agents, or one: why it runs or does not; pause and resume it, command its breaker.
@@ -101,6 +104,7 @@ pub fn main() -> ExitCode {
         Command::Hub(args) => hub::run(global, args),
         Command::Submit(args) => submit::run(global, args),
         Command::Status(args) => status::run(global, &args),
+        Command::Leader(args) => leader::run(global, args),
         Command::Hosts(args) => hosts::run(global, &args),
         Command::Agent(args) => agent::run(global, &args),
         Command::Queue(args) => queue::run(global, &args),

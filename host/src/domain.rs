@@ -16,6 +16,7 @@ pub mod ids;
 pub mod lease;
 pub mod limits;
 pub mod plugin;
+pub mod preference;
 pub mod secret;
 pub mod time;
 pub mod work_item;

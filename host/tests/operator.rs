@@ -20,6 +20,8 @@ mod dead;
 mod events;
 #[path = "operator/hosts.rs"]
 mod hosts;
+#[path = "operator/leader.rs"]
+mod leader;
 #[path = "operator/queue.rs"]
 mod queue;
 #[path = "operator/requests.rs"]
@@ -36,7 +38,6 @@ use std::{
 use async_trait::async_trait;
 use reqwest::{Method, RequestBuilder};
 use tempfile::TempDir;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use warren::{
     adapters::{
@@ -49,6 +50,7 @@ use warren::{
             self,
             access::Access,
             context::{ApiContext, HostFacts, HostState, PluginDirectory},
+            forward::Forwarder,
             types::{PluginRef, PluginView, RunningPlugin},
         },
         metrics::Metrics,
@@ -61,6 +63,7 @@ use warren::{
         lease::LeaseTerms,
         limits::Limits,
         plugin::Manifest,
+        preference::Score,
         secret::Secret,
         time::UnixMillis,
         work_item::{TaskType, WorkItem},
@@ -70,7 +73,7 @@ use warren::{
         store::{Store, StorePolicy},
         work_queue::{ClaimRequest, Claimed, Completion},
     },
-    services::election::Standing,
+    services::election::{self, Office, Seat, Standing},
 };
 
 const TOKEN: &str = "a-token-of-the-test-s-own";
@@ -124,7 +127,8 @@ struct Served {
     store: Store,
     stop: CancellationToken,
     server: tokio::task::JoinHandle<anyhow::Result<()>>,
-    standing: watch::Sender<Standing>,
+    /// What the election would say and hear.
+    seat: Seat,
     context: Arc<ApiContext>,
     folder: TempDir,
 }
@@ -157,7 +161,8 @@ impl Served {
         let address = listener.local_addr().unwrap();
         let (state, metrics) = (Arc::new(HostState::default()), Arc::new(Metrics::new(&name).unwrap()));
         let store = sqlite.store();
-        let standing = watch::Sender::new(Standing::Leading(Term(1)));
+        let (office, seat) = election::open(Arc::new(Score::default));
+        seat.standing.send_replace(Standing::Leading(Term(1)));
         let context = Arc::new(ApiContext {
             host: HostFacts {
                 name: name.clone(),
@@ -173,7 +178,8 @@ impl Served {
             metrics: metrics.clone(),
             access: Access::new(address, Vec::new(), &Secret::from(TOKEN.to_owned())).into(),
             verification: verification(name.clone(), folder.path()),
-            standing: Some(standing.subscribe()),
+            office: Some(office),
+            forwarder: Forwarder::new(Secret::from(TOKEN.to_owned())).unwrap(),
         });
         let stop = CancellationToken::new();
         let server = tokio::spawn(api::serve(listener, Arc::clone(&context), stop.clone()));
@@ -185,10 +191,32 @@ impl Served {
             store,
             stop,
             server,
-            standing,
+            seat,
             context,
             folder,
         }
+    }
+
+    /// What another host of the same store, with files like this one's, answers its API from.
+    fn neighbour(&self, name: &str, address: SocketAddr, token: &str, office: Office) -> Arc<ApiContext> {
+        let name = HostName::new(name).unwrap();
+        Arc::new(ApiContext {
+            state: Arc::default(),
+            store: self.store.clone(),
+            store_timeout: Duration::from_secs(2),
+            definitions: Arc::new(AgentFiles::new(self.folder.path().join("agents"), Arc::new(BootClock))),
+            plugins: Arc::new(ToldPlugins),
+            metrics: Arc::new(Metrics::new(&name).unwrap()),
+            access: Access::new(address, Vec::new(), &Secret::from(token.to_owned())).into(),
+            office: Some(office),
+            forwarder: Forwarder::new(Secret::from(token.to_owned())).unwrap(),
+            host: HostFacts {
+                name,
+                roles: vec!["coordinator".into()],
+                slots: 32,
+                started: Instant::now(),
+            },
+        })
     }
 
     /// The API goes away and comes back where it was, as when a host is restarted on the same store.

@@ -26,6 +26,7 @@ mod store_contract {
     pub mod redis;
     pub mod redis_breaker;
     pub mod redis_days;
+    pub mod redis_election;
     pub mod redis_familiar;
     pub mod redis_hosts;
     pub mod reopen;

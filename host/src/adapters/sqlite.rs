@@ -30,6 +30,7 @@ mod worker;
 
 use std::{path::PathBuf, sync::Arc};
 
+use leadership::Candidates;
 pub use open::OpenError;
 use open::{OpenFile, Ownership};
 use signals::Wakes;
@@ -62,6 +63,7 @@ pub struct SqliteConfig {
 pub struct SqliteStore {
     workers: Workers,
     wakes: Arc<Wakes>,
+    candidates: Candidates,
     incarnation: String,
     description: String,
     file: Arc<OpenFile>,
@@ -97,6 +99,7 @@ impl SqliteStore {
         Ok(SqliteStore {
             workers,
             wakes,
+            candidates: Candidates::default(),
             incarnation: opened.incarnation,
             description: format!("SQLite file {}", path.display()),
             file,

@@ -24,9 +24,13 @@
 //! | `GET /api/v1/events/stream?after=SEQ` | as server-sent events, from now on if there is no `after`: [`types::EventView`] \
 //! with its number as `id`, [`types::EventsLost`] as `event: lost`, a comment every 15 s; heeds `Last-Event-ID`; ends after \
 //! five minutes, to be asked for again |
+//! | `GET /api/v1/leader` | [`types::LeadershipView`] |
+//! | `POST /api/v1/leader/handover` | [`types::HandoverRequest`]: [`types::HandoverView`] once another host leads |
 //! | `GET /api/v1/verify` | [`types::VerifyFacts`] |
 //! | `POST /api/v1/verify/join`, `…/load`, `…/state`, `…/breaker`, `…/leave`, `…/destroy` | a scope of a verification: \
 //! [`types::ScopeRequest`] and [`types::LoadRequest`] |
+//!
+//! What only the leader can do (a handover) any host forwards to it ([`forward`]); 503 where that can't be done.
 //!
 //! Anything else is a [`types::ErrorBody`]; a parameter that is not known is one, too. So many requests may wait at once
 //! ([`MOST_WAITING`]), streams among them; further ones are answered 503, and probes always find a connection.
@@ -39,8 +43,10 @@ pub mod context;
 mod dead;
 mod error;
 mod events;
+pub mod forward;
 mod hosts;
 mod items;
+mod leader;
 mod probes;
 mod query;
 mod queue;
@@ -212,6 +218,8 @@ fn router(api: Api) -> Router {
         .route("/api/v1/items", get(queue::list).post(items::submit))
         .route("/api/v1/items/{id}", get(items::show))
         .route("/api/v1/events", get(events::list))
+        .route("/api/v1/leader", get(leader::show))
+        .merge(of_the_leader(&api))
         .route("/api/v1/events/stream", get(stream::stream))
         .route("/api/v1/verify", get(verify::facts))
         .route("/api/v1/verify/join", post(verify::join))
@@ -224,6 +232,13 @@ fn router(api: Api) -> Router {
         .method_not_allowed_fallback(unknown_method)
         .layer(DefaultBodyLimit::max(items::LARGEST_BODY))
         .with_state(api)
+}
+
+/// What only the leader can do; any other host forwards it.
+fn of_the_leader(api: &Api) -> Router<Api> {
+    Router::new()
+        .route("/api/v1/leader/handover", post(leader::hand_over))
+        .route_layer(middleware::from_fn_with_state(api.clone(), forward::to_leader))
 }
 
 async fn unknown_path(request: Request) -> ApiError {

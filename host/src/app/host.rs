@@ -32,7 +32,7 @@ use crate::{
         claims::Claims,
         discovery::{Discovery, DiscoveryConfig},
         dispatch::{Dispatch, DispatchConfig},
-        election::{Election, ElectionConfig, LeaderTask},
+        election::{Election, ElectionConfig, LeaderTask, Seat},
         intake::Intake,
         leader_state::LeaderNotes,
         poller::{Poller, PollerConfig},
@@ -42,8 +42,11 @@ use crate::{
     },
 };
 
-/// How often an idle host looks for work by itself, and a follower bids: what a lost wake-up costs.
+/// How often an idle host looks for work by itself, and how soon it bids again after a failure.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How often a follower looks who leads: what a lost notification costs a handover.
+const FOLLOW_EVERY: Duration = Duration::from_secs(5);
 
 /// How often the leader counts what describes the cluster.
 const CENSUS_EVERY: Duration = Duration::from_secs(5);
@@ -89,15 +92,13 @@ impl Host {
         let mut listener = api::listen(config.api.listen).await?;
         let address = listener.local_addr().context("the API's address")?;
         make_data_dir(config)?;
+        let token = token::load_or_create(config)?;
         let basics = Basics {
             name: config.host_name()?,
             state: Arc::default(),
             clock: Arc::new(BootClock),
-            access: Arc::new(Access::new(
-                address,
-                config.api.hosts.clone(),
-                &token::load_or_create(config)?,
-            )),
+            access: Arc::new(Access::new(address, config.api.hosts.clone(), &token)),
+            token,
         };
         let opened = open_store(config, &basics, &mut listener).await?;
         let description = opened.description().to_owned();
@@ -106,7 +107,7 @@ impl Host {
         let host = Host {
             address,
             state: Arc::clone(&parts.state),
-            serving: parts.serve(config, listener),
+            serving: parts.serve(config, listener)?,
             keeping: parts.keep(config),
             running: Stage::new("running"),
             coordinating: Stage::new("coordinating"),
@@ -120,7 +121,7 @@ impl Host {
         host.begin(config, parts).await
     }
 
-    async fn begin(mut self, config: &Config, parts: Parts) -> anyhow::Result<Host> {
+    async fn begin(mut self, config: &Config, mut parts: Parts) -> anyhow::Result<Host> {
         report_definitions(Arc::clone(&parts.definitions)).await?;
         parts.load_plugins().await?;
         self.state.plugins_loaded();
@@ -138,8 +139,8 @@ impl Host {
             let dispatch = self.dispatch(config, &parts, Arc::clone(&ended));
             self.running.spawn("dispatch", |stop| dispatch.run(stop));
         }
-        if config.host.has(Role::Coordinator) {
-            let election = self.election(config, &parts, ended);
+        if let Some(seat) = parts.seat.take() {
+            let election = self.election(config, &parts, seat, ended);
             self.coordinating.spawn("election", |stop| election.run(stop));
         }
         Ok(self)
@@ -166,7 +167,7 @@ impl Host {
         }
     }
 
-    fn election(&self, config: &Config, parts: &Parts, ended: Arc<Notify>) -> Election {
+    fn election(&self, config: &Config, parts: &Parts, seat: Seat, ended: Arc<Notify>) -> Election {
         let intake = Arc::new(Intake::new(
             Arc::clone(&parts.store.queue),
             Arc::clone(&parts.definitions),
@@ -181,13 +182,14 @@ impl Host {
                 lease: config.leader.terms(),
                 renew_every: config.leader.renew_every,
                 bid_every: LOOK_EVERY,
+                look_every: FOLLOW_EVERY,
                 call_timeout: config.leader.store_timeout,
                 stop_within: STOP_WITHIN,
             },
             holder: parts.holder.clone(),
             address: config.advertised_address(self.address),
             tasks: leader_tasks(config, parts, &intake, ended),
-            standing: parts.standing.clone(),
+            seat,
         }
     }
 
@@ -298,11 +300,11 @@ fn leader_tasks(config: &Config, parts: &Parts, intake: &Arc<Intake>, ended: Arc
 
 impl Parts {
     /// The API, on a port that is bound already.
-    fn serve(&self, config: &Config, listener: TcpListener) -> Stage {
+    fn serve(&self, config: &Config, listener: TcpListener) -> anyhow::Result<Stage> {
         let mut stage = Stage::new("serving");
-        let context = self.api_context(config);
+        let context = self.api_context(config)?;
         stage.spawn("api", |stop| api::serve(listener, context, stop));
-        stage
+        Ok(stage)
     }
 
     /// Read and compile the plugins. A store that is away for a moment, and can't number them, is waited for.

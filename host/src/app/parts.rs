@@ -11,16 +11,14 @@ use std::{
 };
 
 use anyhow::{Context, anyhow};
-use tokio::{
-    runtime::Handle,
-    sync::{Notify, watch},
-};
+use tokio::{runtime::Handle, sync::Notify};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     api::{
         access::Access,
         context::{ApiContext, HostFacts, HostState, PluginDirectory},
+        forward::Forwarder,
     },
     config::{Config, host::Role, hub::Idempotency, store::StoreKind},
     metrics::Metrics,
@@ -34,12 +32,15 @@ use crate::{
         hub_http::{self, HubClient, HubClientConfig},
         wasm::{SandboxConfig, WasmSandbox},
     },
-    domain::ids::{HolderId, HostName},
+    domain::{
+        ids::{HolderId, HostName},
+        secret::Secret,
+    },
     ports::{clock::Clock, definitions::Definitions, hub::Hub, sandbox::Sandbox, store::Store, telemetry::Telemetry},
     services::{
         budget::Budget,
         claims::Claims,
-        election::Standing,
+        election::{self, Office, Scoring, Seat},
         guest_host::GuestServices,
         heartbeat::{Appearance, Heartbeat},
         plugins::Plugins,
@@ -67,7 +68,10 @@ pub struct Parts {
     pub claims: Arc<Claims>,
     pub guest_services: GuestServices,
     pub verification: Arc<Verification>,
-    pub standing: watch::Sender<Standing>,
+    /// This host's part in the election, if it has the role: seen from outside, and what the election itself gets.
+    pub office: Option<Office>,
+    pub seat: Option<Seat>,
+    token: Secret,
 }
 
 /// What there is before the store.
@@ -76,6 +80,8 @@ pub struct Basics {
     pub state: Arc<HostState>,
     pub clock: Arc<dyn Clock>,
     pub access: Arc<Access>,
+    /// Of the API: the hosts of one cluster have the same.
+    pub token: Secret,
 }
 
 impl Parts {
@@ -87,6 +93,7 @@ impl Parts {
             state,
             clock,
             access,
+            token,
         } = basics;
         let metrics = Arc::new(Metrics::new(&name)?);
         let telemetry: Arc<dyn Telemetry> = Arc::clone(&metrics) as Arc<_>;
@@ -127,6 +134,11 @@ impl Parts {
             under_way: TaskTracker::new(),
         };
         let verification = verification(config, &name, &clock, sandbox)?;
+        let (office, seat) = config
+            .host
+            .has(Role::Coordinator)
+            .then(|| election::open(scoring(config, &state, &plugins)))
+            .unzip();
         Ok(Parts {
             holder: HolderId::fresh(name.clone()),
             name,
@@ -137,7 +149,9 @@ impl Parts {
             opened,
             store,
             access,
-            standing: watch::Sender::new(Standing::Unknown),
+            office,
+            seat,
+            token,
             hub,
             definitions,
             plugins,
@@ -196,8 +210,8 @@ impl Parts {
     }
 
     /// What the API answers from.
-    pub fn api_context(&self, config: &Config) -> Arc<ApiContext> {
-        Arc::new(ApiContext {
+    pub fn api_context(&self, config: &Config) -> anyhow::Result<Arc<ApiContext>> {
+        Ok(Arc::new(ApiContext {
             host: HostFacts {
                 name: self.name.clone(),
                 roles: config.host.roles.iter().map(ToString::to_string).collect(),
@@ -212,9 +226,21 @@ impl Parts {
             metrics: Arc::clone(&self.metrics),
             access: Arc::clone(&self.access),
             verification: Arc::clone(&self.verification),
-            standing: config.host.has(Role::Coordinator).then(|| self.standing.subscribe()),
-        })
+            office: self.office.clone(),
+            forwarder: Forwarder::new(self.token.clone())?,
+        }))
     }
+}
+
+/// How much this host is wanted as the leader: less while the Hub does not answer it, or it can run none of its plugins.
+fn scoring(config: &Config, state: &Arc<HostState>, plugins: &Arc<Plugins>) -> Scoring {
+    let preference = config.leader.preference(&config.host.labels);
+    let runs = config.host.has(Role::Runner);
+    let (state, plugins) = (Arc::clone(state), Arc::clone(plugins));
+    Arc::new(move || {
+        let plugins: &dyn PluginDirectory = &*plugins;
+        preference.score(state.fit_to_lead(runs.then(|| plugins.list())))
+    })
 }
 
 /// What scopes of a verification are made of: the host's own sandbox, clock and settings, beside its store.

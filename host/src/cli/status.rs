@@ -30,6 +30,12 @@ pub fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
 
 fn screen(view: &StatusView) -> String {
     let leader = match &view.leader {
+        Some(leader) if leader.foreign => {
+            format!(
+                "{}, which is no Warren host: Warren's hosts only run items",
+                leader.host
+            )
+        }
         Some(leader) => format!("{}, term {}, since {}", leader.host, leader.term, leader.since),
         None => "nobody".to_owned(),
     };

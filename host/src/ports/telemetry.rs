@@ -34,6 +34,12 @@ pub enum LeadershipEvent {
 }
 
 impl LeadershipEvent {
+    pub const ALL: [LeadershipEvent; 3] = [
+        LeadershipEvent::Became,
+        LeadershipEvent::Lost,
+        LeadershipEvent::Released,
+    ];
+
     /// The event's code: in logs, metrics and on the event stream.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -246,6 +246,9 @@ async fn status_ends_well_once_the_host_is_ready_and_somebody_leads() {
         holder: HolderId::fresh(HostName::new("host-1").unwrap()),
         address: "http://127.0.0.1:9090".into(),
         ttl: Duration::from_secs(60),
+        score: Score(0),
+        known: Term(0),
+        waits: Duration::from_secs(10),
     };
     served.store.leadership.acquire(&bid).await.unwrap();
     let status = served.command(&["status"], "").await;

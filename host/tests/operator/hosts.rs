@@ -71,6 +71,9 @@ async fn hosts_are_listed_with_all_that_they_say() {
         holder: holder.clone(),
         address: "http://10.0.0.1:9090".into(),
         ttl: TTL,
+        score: Score(0),
+        known: Term(0),
+        waits: Duration::from_secs(9),
     };
     served.store.leadership.acquire(&bid).await.unwrap();
 
@@ -130,6 +133,9 @@ async fn python_runners_are_a_line_in_the_status() {
         holder: HolderId::fresh(HostName::new("h1").unwrap()),
         address: String::new(),
         ttl: TTL,
+        score: Score(0),
+        known: Term(0),
+        waits: Duration::from_secs(9),
     };
     let won = served.store.leadership.acquire(&bid).await.unwrap();
     let warren::ports::leadership::Acquired::Won(term) = won else {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tokio::{runtime::Handle, task};
+use tokio::{runtime::Handle, sync::watch, task};
 use warren::{
     domain::{
         effect::EffectKey,
@@ -22,7 +22,7 @@ use warren::{
         effects::{EffectIntent, EffectStart, Effects},
         events::Events,
         hosts::{ForeignRunners, Hosts, SeenHost},
-        leadership::{Acquired, Bid, Inherited, Leader, Leadership},
+        leadership::{Acquired, Bid, Candidate, Inherited, Leader, Leadership},
         store::{QueueStats, Store, StoreError, StoreHealth},
         work_queue::{
             ClaimRequest, Claimed, Completed, Completion, Enqueued, Fence, GiveBack, ItemFilter, ItemPage, Renewal,
@@ -184,12 +184,18 @@ impl Leadership for Faulty {
     async fn leader(&self) -> Result<Option<Leader>, StoreError> {
         hand_on!(self, leadership.leader())
     }
-    async fn wait_for_vacancy(&self, at_most: Duration) {
-        let hangs = matches!(self.faults.lock().unwrap().get("wait_for_vacancy"), Some(Fault::Hang));
-        if hangs {
-            return pending().await;
+    fn vacancies(&self) -> watch::Receiver<()> {
+        let deaf = matches!(self.faults.lock().unwrap().get("vacancies"), Some(Fault::Hang));
+        match deaf {
+            true => watch::channel(()).1,
+            false => self.store.leadership.vacancies(),
         }
-        self.store.leadership.wait_for_vacancy(at_most).await;
+    }
+    async fn candidates(&self) -> Result<Vec<Candidate>, StoreError> {
+        hand_on!(self, leadership.candidates())
+    }
+    async fn withdraw(&self, holder: &HolderId) -> Result<(), StoreError> {
+        hand_on!(self, leadership.withdraw(holder))
     }
     async fn reserve(&self, fence: &Fence, host: &HostName, span: Duration) -> Result<(), StoreError> {
         let (leadership, fence, host) = (Arc::clone(&self.store.leadership), fence.clone(), host.clone());

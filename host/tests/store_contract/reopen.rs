@@ -1,20 +1,15 @@
 //! A store that is opened again after its user was killed.
 
 use warren::{
-    domain::{
-        ending::Reason,
-        ids::{HolderId, PluginName},
-        plugin::Digest,
-        work_item::ItemState,
-    },
+    domain::{ending::Reason, ids::PluginName, plugin::Digest, work_item::ItemState},
     ports::{
-        leadership::{Acquired, Bid, Inherited},
+        leadership::{Acquired, Inherited},
         store::StoreError,
         work_queue::{Completed, Fence},
     },
 };
 
-use super::{harness::Harness, support::*};
+use super::{harness::Harness, leadership::bid, support::*};
 
 pub async fn everything_answered_is_there<H: Harness>() {
     let mut harness = H::fresh(policy()).await;
@@ -88,11 +83,7 @@ pub async fn time_does_not_go_back<H: Harness>() {
 pub async fn leadership_and_state_stay<H: Harness>() {
     let mut harness = H::fresh(policy()).await;
     let store = harness.store();
-    let bid = Bid {
-        holder: HolderId::fresh(host("h1")),
-        address: String::new(),
-        ttl: seconds(9),
-    };
+    let bid = bid("h1");
     let Acquired::Won(term) = store.leadership.acquire(&bid).await.unwrap() else {
         panic!("it is free")
     };

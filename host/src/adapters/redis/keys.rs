@@ -6,11 +6,12 @@ use crate::domain::ids::AgentId;
 pub(super) type Kind = &'static str;
 
 /// Keys of our own and the familiar ones: the word of the scripts, the name behind the prefix, what it holds.
-const KEYS: [(&str, &str, Kind); 18] = [
+const KEYS: [(&str, &str, Kind); 19] = [
     ("meta", "warren:meta", "hash"),
     ("data", "warren:data", "hash"),
     ("index", "warren:index", "zset"),
     ("leader", "warren:leader", "hash"),
+    ("candidates", "warren:leader:candidates", "hash"),
     ("effects", "warren:effects", "hash"),
     ("effect_ages", "warren:effects:ages", "zset"),
     ("events", "warren:events", "stream"),

@@ -54,6 +54,71 @@ pub struct LeaderView {
     /// Where its API is.
     pub address: String,
     pub since: String,
+    /// Until the lease ends, unless it is renewed.
+    pub lease_left_seconds: f64,
+    /// Whether it is no Warren host, but for example a Python coordinator: `term` is 0 then, `address` and `since` are empty,
+    /// and what only the leader can do can't be asked for.
+    pub foreign: bool,
+}
+
+/// `GET /api/v1/leader`.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct LeadershipView {
+    /// Absent while nobody leads.
+    pub leader: Option<LeaderView>,
+    /// The host that was asked.
+    pub host: HostStanding,
+    /// Who waits for the lease, best first.
+    pub candidates: Vec<CandidateView>,
+    /// The newest change of leadership; absent if none is among the newest events.
+    pub last_change: Option<TransitionView>,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct HostStanding {
+    pub name: String,
+    /// `leading`, `following`, `unknown` (it has not reached the store) or `not_a_coordinator`.
+    pub standing: String,
+    /// How much it is wanted as the leader; absent if it can't lead.
+    pub score: Option<i32>,
+    /// Until it stops leading unless it renews the lease; 0 if it does not lead.
+    pub lease_left_seconds: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct CandidateView {
+    pub host: String,
+    pub score: i32,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct TransitionView {
+    pub at: String,
+    /// `became_leader`, `lost_leadership` or `released_leadership`.
+    pub kind: String,
+    pub host: Option<String>,
+    pub detail: String,
+}
+
+/// `POST /api/v1/leader/handover`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct HandoverRequest {
+    /// The host that shall lead; without it the one that is wanted most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+}
+
+/// The answer to a handover: another host leads.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct HandoverView {
+    pub from: String,
+    /// Who was asked for.
+    pub to: Option<String>,
+    /// Who leads now: not who was asked for, if that host did not take its chance.
+    pub leader: LeaderView,
+    /// From the order until the new leader was seen.
+    pub took_seconds: f64,
 }
 
 /// Hosts that live, and those that did within the last hour.
@@ -105,27 +170,6 @@ pub struct HostPluginView {
     pub generation: u32,
     /// SHA-256 of the component, hexadecimal.
     pub digest: String,
-}
-
-/// `POST /api/v1/leader/handover`.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct HandoverRequest {
-    /// The host that shall lead; without it the one that is wanted most.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub to: Option<String>,
-}
-
-/// The answer to a handover: another host leads.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-pub struct HandoverView {
-    pub from: String,
-    /// Who was asked for.
-    pub to: Option<String>,
-    /// Who leads now: not who was asked for, if that host did not take its chance.
-    pub leader: LeaderView,
-    /// From the order until the new leader was seen.
-    pub took_seconds: f64,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]

@@ -381,6 +381,7 @@ fn expectation(kind: &Kind) -> String {
         Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
             let expected = match expected.as_str() {
                 "u32" => "a whole number from 0 to 4294967295",
+                "i32" => "a whole number",
                 "u64" | "usize" => "a whole number from 0",
                 "f64" => "a number",
                 "a string" | "path string" => "a text in quotes",

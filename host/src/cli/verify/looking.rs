@@ -238,9 +238,9 @@ fn metrics_plan(hands: &Hands) -> Planned {
     }
 }
 
-/// What is not exported as it should be.
+/// What is not exported as it should be, by hosts that can be asked.
 fn missing(sample: &Sample) -> Vec<String> {
-    let mut problems = unreachable(sample);
+    let mut problems = Vec::new();
     match leader_of(sample) {
         None => problems.push("nobody leads".to_owned()),
         Some((leader, metrics)) => {
@@ -273,10 +273,9 @@ fn leader_metrics(sample: &Sample) -> Judged {
         ),
         None => String::new(),
     };
-    match missing(sample) {
-        problems if problems.is_empty() => Judged::by(problems, seen),
-        problems => Judged::by(problems, ""),
-    }
+    let problems = [unreachable(sample), missing(sample)].concat();
+    let seen = if problems.is_empty() { seen } else { String::new() };
+    Judged::by(problems, seen)
 }
 
 fn distribution_plan(hands: &Hands) -> Planned {
