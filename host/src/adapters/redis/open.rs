@@ -83,7 +83,8 @@ pub(super) async fn open(config: &RedisConfig) -> Result<Opened, ConnectError> {
     };
     let manager = ConnectionManagerConfig::new()
         .set_connection_timeout(Some(config.call_timeout))
-        .set_response_timeout(Some(config.call_timeout))
+        // Every call has a timeout of its own (`calls`): a second timer for each would only cost.
+        .set_response_timeout(None)
         .set_number_of_retries(RECONNECTS)
         .set_min_delay(RECONNECT_DELAY)
         .set_max_delay(MOST_RECONNECT_DELAY);
