@@ -9,6 +9,7 @@ mod agent_state;
 mod agents;
 mod assemble;
 mod calls;
+mod destroy;
 mod effects;
 mod events;
 mod hosts;

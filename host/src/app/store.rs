@@ -97,7 +97,7 @@ impl OpenStore {
     }
 }
 
-fn redis_config(config: &Config) -> anyhow::Result<RedisConfig> {
+pub(super) fn redis_config(config: &Config) -> anyhow::Result<RedisConfig> {
     let url = config.store.url.clone();
     Ok(RedisConfig {
         url: url.ok_or_else(|| anyhow!("store.url is not set: set it, or REDIS_URL, to the Redis's address"))?,
@@ -136,7 +136,7 @@ async fn reach(config: &RedisConfig, state: &HostState) -> anyhow::Result<RedisS
 }
 
 /// The wall clock, asked once: from then on an embedded store's time moves with the boot clock.
-fn wall_clock() -> UnixMillis {
+pub(super) fn wall_clock() -> UnixMillis {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixMillis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
 }
