@@ -29,6 +29,7 @@ mod store_contract {
     pub mod redis_election;
     pub mod redis_familiar;
     pub mod redis_hosts;
+    pub mod redis_together;
     pub mod reopen;
     pub mod sqlite;
     pub mod state;

@@ -1,14 +1,17 @@
 //! The store of a cluster: Redis or Valkey, 7.0 or newer, shared by any number of hosts.
 //!
 //! Every change is one Lua script in a file of its own (`lua/`, put together by `scripts`), so hosts never see half of one;
-//! times are Redis's. The truth is in two keys: a hash of packed records and a sorted set that says where everything
-//! stands (`lua/parts/places.lua`); the familiar `work:…` keys are projections that the same scripts keep. Calls share one
-//! connection (`calls`); what blocks has its own: `wakes` for work, `signals` for everything else that is waited for.
+//! times are Redis's. The truth is a hash of records and the sets that say where everything stands
+//! (`lua/parts/places.lua`); the familiar `work:…` keys are projections that the same scripts keep. Calls share one
+//! connection (`calls`), and those of a kind that come together go together (`combine`); what blocks has its own: `wakes` for work, `signals` for everything else that is waited for.
 
 mod agent_state;
 mod agents;
 mod assemble;
+mod batches;
 mod calls;
+mod claiming;
+mod combine;
 mod destroy;
 mod effects;
 mod events;
@@ -31,7 +34,10 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     domain::{secret::Secret, time::UnixMillis},
-    ports::store::{Store, StorePolicy},
+    ports::{
+        store::{Store, StorePolicy},
+        work_queue::{Completed, Enqueued},
+    },
 };
 
 /// Where the store's time comes from.
@@ -73,6 +79,8 @@ pub struct RedisStore {
     wakes: Arc<wakes::Wakes>,
     description: String,
     max_queue: u64,
+    submits: Arc<combine::Combine<batches::NewItem, Enqueued>>,
+    ends: Arc<combine::Combine<batches::End, Completed>>,
     tasks: Arc<Tasks>,
 }
 
@@ -93,6 +101,8 @@ impl RedisStore {
             wakes,
             description: opened.description,
             max_queue: config.policy.max_queue,
+            submits: combine::Combine::new(),
+            ends: combine::Combine::new(),
             tasks: Arc::new(Tasks { listener, waker }),
         })
     }

@@ -39,7 +39,9 @@ async fn forgotten_scripts_are_loaded_again() {
     let store = harness.store();
     add_ready(&store, &direct("a")).await;
     let claimed = claim_one(&store).await;
-    let _: () = harness.redis(&["SCRIPT", "FLUSH"]).await;
+    for what in ["SCRIPT", "FUNCTION"] {
+        let _: () = harness.redis(&[what, "FLUSH"]).await;
+    }
     assert!(renew(&store, &claimed).await);
     end(&store, &claimed, Reason::Ok).await;
 }

@@ -3,16 +3,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use redis::{
-    Cmd, ErrorKind, FromRedisValue, RedisError, ScriptInvocation, ServerErrorKind, ToRedisArgs, Value,
-    aio::ConnectionManager,
-};
+use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, ServerErrorKind, ToRedisArgs, Value, aio::ConnectionManager};
 use tokio::time::timeout;
 
 use super::{
     StoreClock,
     keys::Keys,
-    scripts::{Prepared, Scripts},
+    scripts::{Library, Prepared, Scripts},
 };
 use crate::{
     domain::ids::Term,
@@ -32,7 +29,7 @@ pub(super) struct Calls {
 pub(super) struct Call<'a> {
     calls: &'a Calls,
     prepared: &'a Prepared,
-    invocation: ScriptInvocation<'a>,
+    command: Cmd,
     term: Term,
 }
 
@@ -44,22 +41,24 @@ impl Calls {
 
     /// The same, with the name of the one key that depends on the call.
     pub fn script_on<'a>(&'a self, prepared: &'a Prepared, own: Option<String>) -> Call<'a> {
-        let mut invocation = prepared.script.prepare_invoke();
-        let shared = prepared.keys.len() - usize::from(own.is_some());
-        for (key, _) in &prepared.keys[..shared] {
-            invocation.key(key);
-        }
+        let mut command = redis::cmd("FCALL");
+        // The keys of a prefix are in one place: the first says which, the others have their names in the script.
+        let first = prepared.keys.first().map_or("", |(key, _)| key);
+        command
+            .arg(&prepared.function)
+            .arg(1 + u8::from(own.is_some()))
+            .arg(first);
         if let Some(own) = own {
-            invocation.key(own);
+            command.arg(own);
         }
         match &self.clock {
-            StoreClock::Redis => invocation.arg(""),
-            StoreClock::ByHand(now) => invocation.arg(now().0),
+            StoreClock::Redis => command.arg(""),
+            StoreClock::ByHand(now) => command.arg(now().0),
         };
         Call {
             calls: self,
             prepared,
-            invocation,
+            command,
             term: Term(0),
         }
     }
@@ -73,7 +72,21 @@ impl Calls {
         }
     }
 
-    fn too_slow(&self) -> StoreError {
+    /// Give Redis the scripts, if it has not got them.
+    pub async fn load_library(&self) -> Result<(), StoreError> {
+        let Library { name, text } = &self.scripts.library;
+        let mut list = redis::cmd("FUNCTION");
+        list.arg("LIST").arg("LIBRARYNAME").arg(name);
+        let found: Vec<Value> = self.command(&list).await?;
+        if !found.is_empty() {
+            return Ok(());
+        }
+        // Another host may do so at the same time, with the same text.
+        self.command(redis::cmd("FUNCTION").arg("LOAD").arg("REPLACE").arg(text))
+            .await
+    }
+
+    pub fn too_slow(&self) -> StoreError {
         StoreError::Unavailable(format!("Redis did not answer within {} ms", self.timeout.as_millis()))
     }
 
@@ -93,13 +106,13 @@ impl Calls {
 
 impl Call<'_> {
     pub fn arg(mut self, arg: impl ToRedisArgs) -> Self {
-        self.invocation.arg(arg);
+        self.command.arg(arg);
         self
     }
 
     pub fn args(mut self, args: impl IntoIterator<Item = impl ToRedisArgs>) -> Self {
         for arg in args {
-            self.invocation.arg(arg);
+            self.command.arg(arg);
         }
         self
     }
@@ -113,21 +126,28 @@ impl Call<'_> {
 
     /// Call it. A script that Redis has forgotten is loaded again.
     pub async fn run(self) -> Result<Value, StoreError> {
-        let mut connection = self.calls.connection.clone();
-        match timeout(
-            self.calls.timeout,
-            self.invocation.invoke_async::<Value>(&mut connection),
-        )
-        .await
-        {
-            Err(_) => Err(self.calls.too_slow()),
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) if error.code() == Some("WRONGTYPE") => {
+        let answer = match self.sent().await? {
+            Err(error) if error.detail() == Some("Function not found") => {
+                self.calls.load_library().await?;
+                self.sent().await?
+            }
+            answer => answer,
+        };
+        match answer {
+            Ok(answer) => Ok(answer),
+            Err(error) if error.code() == Some("WRONGTYPE") => {
                 let found = self.calls.wrong_type(self.prepared).await;
                 Err(StoreError::Corrupt(found.unwrap_or_else(|| format!("Redis: {error}"))))
             }
-            Ok(Err(error)) => Err(sorted(&error, self.term)),
+            Err(error) => Err(sorted(&error, self.term)),
         }
+    }
+
+    async fn sent(&self) -> Result<Result<Value, RedisError>, StoreError> {
+        let mut connection = self.calls.connection.clone();
+        timeout(self.calls.timeout, self.command.query_async(&mut connection))
+            .await
+            .map_err(|_| self.calls.too_slow())
     }
 }
 

@@ -81,7 +81,90 @@ pub(super) fn to_json(item: &WorkItem) -> Result<String, StoreError> {
         .map_err(|error| StoreError::Corrupt(format!("item {} is no JSON: {error}", item.id)))
 }
 
-/// What the scripts keep beside an item's JSON.
+/// What the scripts' record says of a new item: the start of its second line (see `lua/parts/items.lua`).
+pub(super) fn described(item: &WorkItem) -> String {
+    format!(
+        "-{}\t{}\t{}\t{}\t{}\t{}\t{}",
+        item.agent_id,
+        item.agent_name,
+        item.task_type.as_str(),
+        rank(item.priority),
+        millis(item.min_interval),
+        item.inbox_count,
+        item.attempt.max(1)
+    )
+}
+
+/// How it stands among those that are ready (see `lua/parts/places.lua`), and its priority.
+pub(super) fn flag(item: &WorkItem) -> String {
+    let letter = match item.task_type {
+        TaskType::Direct => 'D',
+        TaskType::Inbox if item.min_interval.is_zero() => 'I',
+        // One by one, as each keeps an interval or has a list of its own.
+        TaskType::Inbox | TaskType::Discovery => 'X',
+    };
+    format!("{letter}{}", rank(item.priority))
+}
+
+/// What the scripts know of an item (see `lua/parts/items.lua`).
+pub(super) struct Known<'a> {
+    changing: Vec<&'a str>,
+    standing: Vec<&'a str>,
+    pub note: &'a str,
+}
+
+impl<'a> Known<'a> {
+    pub fn of(text: &'a str) -> Result<Known<'a>, StoreError> {
+        let mut lines = text.splitn(3, '\n');
+        let mut fields = || -> Vec<&str> { lines.next().unwrap_or_default().split('\t').collect() };
+        let (changing, standing) = (fields(), fields());
+        match lines.next() {
+            Some(note) if changing.len() == 13 && standing.len() == 10 => Ok(Known {
+                changing,
+                standing,
+                note,
+            }),
+            _ => Err(StoreError::Corrupt(format!("{text:?} is no record of an item"))),
+        }
+    }
+
+    fn number(text: &str) -> i64 {
+        text.parse().unwrap_or(0)
+    }
+
+    fn small(text: &str) -> u32 {
+        u32::try_from(Self::number(text).max(0)).unwrap_or(u32::MAX)
+    }
+
+    fn time(text: &str) -> Option<UnixMillis> {
+        Some(UnixMillis(Self::number(text))).filter(|time| time.0 != 0)
+    }
+
+    pub fn token(&self) -> &'a str {
+        self.changing[1]
+    }
+
+    pub fn probe(&self) -> bool {
+        !self.changing[7].is_empty()
+    }
+
+    /// How long it was ready before it was claimed.
+    pub fn waited(&self) -> Duration {
+        let waited = Self::number(self.changing[3]) - Self::number(self.standing[8]);
+        Duration::from_millis(u64::try_from(waited).unwrap_or(0))
+    }
+
+    pub fn beside(&self, id: ItemId) -> Beside {
+        Beside {
+            id,
+            rank: Self::number(self.standing[3]),
+            inbox_count: Self::small(self.standing[5]),
+            attempt: Self::small(self.standing[6]),
+        }
+    }
+}
+
+/// What is kept beside an item's JSON.
 pub(super) struct Beside {
     pub id: ItemId,
     pub rank: i64,
@@ -166,30 +249,23 @@ pub(super) fn letter(state: ItemState) -> &'static str {
 /// A record, as the scripts' `item_reply` tells it.
 pub(super) fn record(value: Value) -> Result<ItemRecord, StoreError> {
     let mut reply = Reply::new(value)?;
-    let (id, json) = (item_id(&reply.text()?)?, reply.text()?);
-    let state = state(&reply.text()?)?;
-    let (inbox_count, attempt) = (reply.small()?, reply.small()?);
-    let (note, due_at, host, reason) = (reply.text()?, reply.time()?, reply.text()?, reply.text()?);
-    let (ended_at, generation) = (reply.time()?, reply.text()?);
-    let beside = Beside {
-        id,
-        rank: reply.number()?,
-        inbox_count,
-        attempt,
-    };
+    let (id, json, text) = (item_id(&reply.text()?)?, reply.text()?, reply.text()?);
+    let known = Known::of(&text)?;
+    let beside = known.beside(id);
     let item = match from_json(&json, &beside) {
         Ok(item) => item,
         Err(_) => substitute(&json, &beside)?,
     };
+    let [state_letter, host, generation, reason] = [0, 5, 6, 8].map(|n: usize| known.changing[n]);
     Ok(ItemRecord {
         item,
-        state,
-        note,
-        due_at,
+        state: state(state_letter)?,
+        note: known.note.to_owned(),
+        due_at: Known::time(known.changing[11]),
         host: HostName::new(host).ok(),
         // A reason that this version does not know was written by a newer one.
         reason: reason.parse().ok(),
-        ended_at,
-        generation: Some(generation).filter(|generation| !generation.is_empty()),
+        ended_at: Known::time(known.changing[9]),
+        generation: Some(generation.to_owned()).filter(|generation| !generation.is_empty()),
     })
 }

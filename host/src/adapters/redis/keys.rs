@@ -6,10 +6,18 @@ use crate::domain::ids::AgentId;
 pub(super) type Kind = &'static str;
 
 /// Keys of our own and the familiar ones: the word of the scripts, the name behind the prefix, what it holds.
-const KEYS: [(&str, &str, Kind); 19] = [
+pub(super) const KEYS: [(&str, &str, Kind); 27] = [
     ("meta", "warren:meta", "hash"),
     ("data", "warren:data", "hash"),
     ("index", "warren:index", "zset"),
+    ("ready_high", "warren:ready:high", "zset"),
+    ("ready_normal", "warren:ready:normal", "zset"),
+    ("ready_low", "warren:ready:low", "zset"),
+    ("delayed", "warren:delayed", "zset"),
+    ("leases", "warren:leases", "zset"),
+    ("dead", "warren:dead", "zset"),
+    ("order", "warren:order", "zset"),
+    ("ages", "warren:ages", "list"),
     ("leader", "warren:leader", "hash"),
     ("candidates", "warren:leader:candidates", "hash"),
     ("effects", "warren:effects", "hash"),

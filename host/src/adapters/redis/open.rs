@@ -106,6 +106,8 @@ pub(super) async fn open(config: &RedisConfig) -> Result<Opened, ConnectError> {
             found: version,
         });
     }
+    // Before anything is done: a Redis that is out of memory takes no scripts.
+    calls.load_library().await.map_err(unavailable)?;
     let identity = identify(&calls).await.map_err(unavailable)?;
     if number(&identity.schema).is_none_or(|(major, _)| major > SCHEMA.0) {
         return Err(ConnectError::Newer {

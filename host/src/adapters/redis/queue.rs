@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{
     RedisStore,
-    items::{Beside, from_json, item_id, letter, millis, rank, record, state, to_json},
+    items::{item_id, letter, millis, record},
     open::identify,
     reply::{Reply, number},
     signals::{Signal, told},
@@ -17,7 +17,6 @@ use crate::{
     domain::{
         ending::Reason,
         ids::{AgentId, ClaimToken, HostName, ItemId},
-        time::UnixMillis,
         work_item::{ItemRecord, ItemState, Priority, TaskType, WorkItem},
     },
     ports::{
@@ -30,143 +29,18 @@ use crate::{
 };
 
 /// Items that one call of a script takes, so that it keeps nobody waiting for long.
-const AT_ONCE: usize = 500;
-/// Entries of other systems that one call adopts.
-const ADOPTED_AT_ONCE: usize = 100;
+pub(super) const AT_ONCE: usize = 500;
 /// An item that somebody waits for is looked at that often, should a signal get lost.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
-/// What the claim script has answered.
-struct Claims {
-    claimed: Vec<Claimed>,
-    more: bool,
-    foreign: bool,
-}
-
 impl RedisStore {
-    async fn enqueue_some(&self, fence: Option<&Fence>, items: &[WorkItem]) -> Result<Vec<Enqueued>, StoreError> {
-        let call = self.calls.script(&self.calls.scripts.enqueue);
-        let mut call = match fence {
-            Some(fence) => call.fenced(fence),
-            None => call.arg("").arg(""),
-        };
-        for item in items {
-            call = call
-                .arg(item.id.to_string())
-                .arg(item.agent_id.as_str())
-                .arg(item.agent_name.as_str())
-                .arg(item.task_type.as_str())
-                .arg(rank(item.priority))
-                .arg(item.inbox_count)
-                .arg(item.attempt.max(1))
-                .arg(millis(item.min_interval))
-                .arg(to_json(item)?);
+    /// The item, as this script tells it.
+    async fn one_item(&self, script: &super::scripts::Prepared, id: ItemId) -> Result<Option<ItemRecord>, StoreError> {
+        match self.calls.script(script).arg(id.to_string()).run().await? {
+            Value::Array(fields) if fields.is_empty() => Ok(None),
+            fields => record(fields).map(Some),
         }
-        let mut reply = Reply::new(call.run().await?)?;
-        items.iter().map(|_| enqueued(reply.value()?)).collect()
     }
-
-    async fn claim_some(&self, request: &ClaimRequest) -> Result<Claims, StoreError> {
-        let call = self
-            .calls
-            .script(&self.calls.scripts.claim)
-            .arg(request.host.as_str())
-            .arg(millis(request.lease))
-            .arg(request.tokens.len())
-            .args(request.tokens.iter().map(ToString::to_string))
-            .args(request.avoid.iter().map(AgentId::as_str));
-        let mut reply = Reply::new(call.run().await?)?;
-        let mut claims = Claims {
-            more: reply.flag()?,
-            foreign: reply.flag()?,
-            claimed: Vec::new(),
-        };
-        let mut unreadable = Vec::new();
-        while let Some(value) = reply.next() {
-            match claimed(value)? {
-                Ok(claim) => claims.claimed.push(claim),
-                Err(words) => unreadable.extend(words),
-            }
-        }
-        if !unreadable.is_empty() {
-            self.calls
-                .script(&self.calls.scripts.bury)
-                .args(unreadable)
-                .run()
-                .await?;
-            claims.more = true;
-        }
-        Ok(claims)
-    }
-
-    /// Take what another system has pushed into the queue.
-    async fn adopt(&self) -> Result<(), StoreError> {
-        let ids = (0..ADOPTED_AT_ONCE).map(|_| ItemId::fresh().to_string());
-        self.calls.script(&self.calls.scripts.adopt).args(ids).run().await?;
-        Ok(())
-    }
-
-    /// Free agents whose entry of `work:active` another system has left behind.
-    async fn free_from_strangers(&self) -> Result<(), StoreError> {
-        let mut strangers = Reply::new(self.calls.script(&self.calls.scripts.strangers).run().await?)?;
-        while strangers.len() > 0 {
-            let (agent, runner) = (strangers.text()?, strangers.text()?);
-            let heartbeat = self.calls.keys.heartbeat_of(&runner);
-            let call = self.calls.script_on(&self.calls.scripts.stranger, Some(heartbeat));
-            call.arg(agent).arg(runner).run().await?;
-        }
-        Ok(())
-    }
-}
-
-fn enqueued(value: Value) -> Result<Enqueued, StoreError> {
-    let mut reply = Reply::new(value)?;
-    Ok(match reply.text()?.as_str() {
-        "added" => Enqueued::Added(state(&reply.text()?)?),
-        "merged" => Enqueued::Merged {
-            into: item_id(&reply.text()?)?,
-            news: reply.flag()?,
-        },
-        "skipped" => Enqueued::Skipped { reason: reply.text()? },
-        "full" => Enqueued::Full { limit: reply.count()? },
-        other => return Err(StoreError::Corrupt(format!("{other:?} is no answer to an enqueue"))),
-    })
-}
-
-/// A claim; or item, token and problem of one whose item can't be read.
-fn claimed(value: Value) -> Result<Result<Claimed, [String; 3]>, StoreError> {
-    let mut reply = Reply::new(value)?;
-    let (token, id, json) = (reply.text()?, reply.text()?, reply.text()?);
-    let (inbox_count, attempt) = (reply.small()?, reply.small()?);
-    let (probe, waited) = (reply.flag()?, Duration::from_millis(reply.count()?));
-    let beside = Beside {
-        id: item_id(&id)?,
-        rank: reply.number()?,
-        inbox_count,
-        attempt,
-    };
-    Ok(match from_json(&json, &beside) {
-        Ok(item) => Ok(Claimed {
-            token: ClaimToken::parse(&token).map_err(|error| StoreError::Corrupt(error.to_string()))?,
-            item,
-            probe,
-            waited,
-        }),
-        Err(problem) => Err([id, token, problem]),
-    })
-}
-
-fn completed(value: Value) -> Result<Completed, StoreError> {
-    let mut reply = Reply::new(value)?;
-    Ok(match reply.text()?.as_str() {
-        "done" => Completed::Done,
-        "dead" => Completed::Dead,
-        "retry" => Completed::Retry {
-            at: UnixMillis(reply.number()?),
-            attempt: reply.small()?,
-        },
-        other => return Err(StoreError::Corrupt(format!("{other:?} is no answer to a completion"))),
-    })
 }
 
 fn requeued(word: &str) -> Result<Requeued, StoreError> {
@@ -190,24 +64,11 @@ impl WorkQueue for RedisStore {
     }
 
     async fn enqueue(&self, fence: Option<&Fence>, items: Vec<WorkItem>) -> Result<Vec<Enqueued>, StoreError> {
-        let mut answers = Vec::with_capacity(items.len());
-        for part in items.chunks(AT_ONCE) {
-            answers.extend(self.enqueue_some(fence, part).await?);
-        }
-        Ok(answers)
+        self.enqueue_all(fence, items).await
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>, StoreError> {
-        loop {
-            let claims = self.claim_some(request).await?;
-            if claims.foreign {
-                self.adopt().await?;
-            }
-            // Others get their turn between two bounded steps; an empty answer is given only when nothing is ready.
-            if !claims.claimed.is_empty() || !(claims.more || claims.foreign) {
-                return Ok(claims.claimed);
-            }
-        }
+        self.claim_ready(request).await
     }
 
     async fn renew(&self, renewals: &[Renewal], lease: Duration) -> Result<Vec<bool>, StoreError> {
@@ -229,23 +90,7 @@ impl WorkQueue for RedisStore {
     }
 
     async fn complete(&self, completion: &Completion) -> Result<Completed, StoreError> {
-        let ending = &completion.ending;
-        let flag = u8::from;
-        let call = self
-            .calls
-            .script(&self.calls.scripts.complete)
-            .arg(completion.item.to_string())
-            .arg(completion.token.to_string())
-            .arg(ending.reason.as_str())
-            .arg(&ending.detail)
-            .arg(crate::ports::work_queue::end_note(ending.reason, &ending.detail))
-            .arg(completion.generation.as_deref().unwrap_or_default())
-            .arg(rand::random::<i32>())
-            .arg(flag(ending.reason.counted()))
-            .arg(flag(ending.reason.uses_attempt()))
-            .arg(flag(ending.permanent))
-            .arg(flag(ending.cools_down()));
-        completed(call.run().await?)
+        self.complete_one(completion).await
     }
 
     async fn give_back(&self, item: ItemId, token: ClaimToken, why: GiveBack) -> Result<(), StoreError> {
@@ -297,7 +142,8 @@ impl WorkQueue for RedisStore {
         // Listen first, look second: an end in between is not missed.
         let (mut signals, _wants) = self.signals.listen_for_ends().await;
         loop {
-            let record = self.item(id).await?;
+            // Its end is told because somebody has said that they wait.
+            let record = self.one_item(&self.calls.scripts.watch, id).await?;
             let ended = record
                 .as_ref()
                 .is_none_or(|r| matches!(r.state, ItemState::Done | ItemState::Dead));
@@ -310,16 +156,7 @@ impl WorkQueue for RedisStore {
     }
 
     async fn item(&self, id: ItemId) -> Result<Option<ItemRecord>, StoreError> {
-        let answer = self
-            .calls
-            .script(&self.calls.scripts.item)
-            .arg(id.to_string())
-            .run()
-            .await?;
-        match answer {
-            Value::Array(fields) if fields.is_empty() => Ok(None),
-            fields => record(fields).map(Some),
-        }
+        self.one_item(&self.calls.scripts.item, id).await
     }
 
     async fn page(&self, filter: &ItemFilter) -> Result<ItemPage, StoreError> {

@@ -1,10 +1,14 @@
-//! The scripts: one per state change, each in a file of its own under `lua/`.
+//! The scripts: one per state change, each in a file of its own under `lua/`, kept by Redis as the functions of one library.
 //!
 //! A file's header is read here: `KEYS:` names the keys, which the script then has under the same words in upper case;
-//! `Uses:` names the parts that stand before it. What the store decides by is written in as constants, so that a call
-//! carries only what is its own.
+//! `Uses:` names the parts that stand before it. What the store decides by is written in as constants, and so are the
+//! names of the keys, so that a call carries only what is its own, and one key that says where it belongs.
+//!
+//! The library is named by its content: hosts of other versions, prefixes or policies have libraries of their own.
 
-use redis::Script;
+use std::fmt::Write;
+
+use sha2::{Digest, Sha256};
 
 use super::{
     assemble::{Words, assemble},
@@ -17,9 +21,16 @@ use crate::{
 
 /// A script with its keys, ready to be called.
 pub(super) struct Prepared {
-    pub script: Script,
-    /// Names and kinds, in the order in which the script has them.
+    /// What Redis calls it.
+    pub function: String,
+    /// Names and kinds of all the keys that it touches.
     pub keys: Vec<(String, Kind)>,
+}
+
+/// What Redis is given once.
+pub(super) struct Library {
+    pub name: String,
+    pub text: String,
 }
 
 const PARTS: [(&str, &str); 15] = [
@@ -43,18 +54,23 @@ const PARTS: [(&str, &str); 15] = [
 macro_rules! scripts {
     ($($name:ident),+) => {
         /// All scripts, prepared for one prefix and one policy.
-        pub(super) struct Scripts { $(pub $name: Prepared),+ }
+        pub(super) struct Scripts { pub library: Library, $(pub $name: Prepared),+ }
 
         impl Scripts {
             pub fn prepare(keys: &Keys, policy: &StorePolicy) -> Scripts {
-                let constants = constants(policy);
+                let library = library(SOURCES, keys, &constants(policy));
                 Scripts {
-                    $($name: prepare(include_str!(concat!("lua/", stringify!($name), ".lua")), keys, &constants)),+
+                    $($name: Prepared {
+                        function: function(&library.name, stringify!($name)),
+                        keys: header(include_str!(concat!("lua/", stringify!($name), ".lua")), "KEYS")
+                            .filter_map(|name| keys.named(name))
+                            .collect(),
+                    },)+
+                    library,
                 }
             }
         }
 
-        #[cfg(test)]
         const SOURCES: &[(&str, &str)] = &[$((stringify!($name), include_str!(concat!("lua/", stringify!($name), ".lua")))),+];
     };
 }
@@ -78,6 +94,7 @@ scripts!(
     paused_ahead,
     command,
     item,
+    watch,
     list,
     stats,
     agents,
@@ -134,15 +151,32 @@ fn constants(policy: &StorePolicy) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn prepare(source: &str, keys: &Keys, constants: &[(&'static str, String)]) -> Prepared {
-    Prepared {
-        script: Script::new(&text(source, constants)),
-        keys: header(source, "KEYS").filter_map(|name| keys.named(name)).collect(),
+fn function(library: &str, script: &str) -> String {
+    format!("{library}_{script}")
+}
+
+/// All scripts as one library. Its name is in its functions' names, so the name is of what it is without it.
+fn library(sources: &[(&str, &str)], keys: &Keys, constants: &[(&'static str, String)]) -> Library {
+    let text_for = |library: &str| -> String {
+        let functions = sources
+            .iter()
+            .map(|(name, source)| text(&function(library, name), source, keys, constants));
+        format!("#!lua name={library}\n{}", functions.collect::<String>())
+    };
+    let digest = Sha256::digest(text_for("warren"));
+    let mut name = "warren_".to_owned();
+    for byte in &digest[..8] {
+        // Writing to a string does not fail.
+        let _ = write!(name, "{byte:02x}");
+    }
+    Library {
+        text: text_for(&name),
+        name,
     }
 }
 
-/// The text that Redis gets of a script's file.
-fn text(source: &str, constants: &[(&'static str, String)]) -> String {
+/// The function of a script's file.
+fn text(function: &str, source: &str, keys: &Keys, constants: &[(&'static str, String)]) -> String {
     let (first, own) = source.split_once('\n').unwrap_or((source, ""));
     let parts: Vec<&str> = header(source, "Uses")
         .filter_map(|part| PARTS.iter().find(|(name, _)| *name == part))
@@ -152,16 +186,45 @@ fn text(source: &str, constants: &[(&'static str, String)]) -> String {
         .iter()
         .map(|(name, value)| ((*name).to_owned(), value.clone()))
         .collect();
-    for (n, name) in header(source, "KEYS").enumerate() {
-        words.insert(name.to_uppercase(), format!("KEYS[{}]", n + 1));
+    for name in header(source, "KEYS") {
+        // Of keys of which there are many the caller names one.
+        let text = match name {
+            "kept" | "heartbeat" => "KEYS[2]".to_owned(),
+            _ => quoted(&keys.of(name)),
+        };
+        words.insert(name.to_uppercase(), text);
     }
-    // The line that says which engine runs it has to be the first.
-    format!("{first}\n{}", assemble(&parts, own, words))
+    let flags: Vec<String> = first
+        .split_once("flags=")
+        .map_or("", |(_, flags)| flags)
+        .split(',')
+        .filter(|flag| !flag.is_empty())
+        .map(|flag| format!("'{flag}'"))
+        .collect();
+    let register = format!("function_name='{function}',flags={{{}}}", flags.join(","));
+    assemble(&parts, own, words, &register)
+}
+
+/// A string of Lua with this text, whatever it is.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from("'");
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b":_-{}./".contains(&byte) {
+            quoted.push(char::from(byte));
+        } else {
+            // Writing to a string does not fail.
+            let _ = write!(quoted, "\\{byte:03}");
+        }
+    }
+    quoted + "'"
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{super::assemble::tokens, *};
+    use super::{
+        super::{assemble::tokens, keys::KEYS},
+        *,
+    };
 
     #[test]
     fn headers_name_keys_and_parts_that_exist() {
@@ -184,35 +247,11 @@ mod tests {
 
     #[test]
     fn scripts_declare_every_key_that_they_or_their_parts_touch() {
-        let known: Vec<String> = [
-            "data",
-            "index",
-            "leader",
-            "lease",
-            "candidates",
-            "effects",
-            "effect_ages",
-            "events",
-            "wake",
-            "active",
-        ]
-        .iter()
-        .chain(&[
-            "failures",
-            "backoff",
-            "queue_high",
-            "queue_normal",
-            "queue_low",
-            "kept",
-            "meta",
-            "hosts",
-        ])
-        .map(|word| word.to_uppercase())
-        .collect();
+        let known: Vec<String> = KEYS.iter().map(|(word, ..)| word.to_uppercase()).collect();
         let constants = constants(&StorePolicy::default());
         for (name, source) in SOURCES {
-            // Of what is declared, nothing is left: it is written as one of KEYS.
-            let text = text(source, &constants);
+            // Of what is declared, nothing is left: its name is written in.
+            let text = text(name, source, &Keys::new(""), &constants);
             for word in tokens(&text) {
                 assert!(
                     !known.iter().any(|key| key == word),
@@ -224,5 +263,32 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_library_is_named_by_its_content() {
+        let of = |prefix: &str, max_queue: u64| {
+            let policy = StorePolicy {
+                max_queue,
+                ..StorePolicy::default()
+            };
+            Scripts::prepare(&Keys::new(prefix), &policy)
+        };
+        let one = of("", 10);
+        assert_eq!(one.library.name, of("", 10).library.name);
+        assert!(
+            one.library
+                .text
+                .starts_with(&format!("#!lua name={}\n", one.library.name))
+        );
+        assert!(one.claim.function.starts_with(&one.library.name));
+        for other in [of("p:", 10), of("", 11)] {
+            assert_ne!(one.library.name, other.library.name);
+        }
+    }
+
+    #[test]
+    fn any_prefix_is_a_string() {
+        assert_eq!(quoted("{s0}:a'b\\c\n\"é"), r"'{s0}:a\039b\092c\010\034\195\169'");
     }
 }

@@ -2,7 +2,8 @@
 -- Takes what another system has pushed to the lists of old into the queue: each entry gets an id, merges, or is dropped if
 -- it is older than the agent's last success; what can't be read goes to the dead letters. Then the lists are made to
 -- show what is ready, if they don't.
--- KEYS: data index queue_high queue_normal queue_low active failures backoff events wake
+-- KEYS: data index ready_high ready_normal ready_low delayed leases dead order ages queue_high queue_normal queue_low active failures
+-- KEYS: backoff events wake
 -- ARGV: 1 time, then as many new item ids as it may adopt
 -- Uses: base writes signals agents items places insert
 -- Returns how many entries were taken
@@ -30,7 +31,8 @@ local function bury(id, rank, entry, problem)
   problem = 'an entry of ' .. LISTS[rank] .. ' is not an item: ' .. problem
   m[STATE], m[SEQ], m[FIRST], m[NOTE], m[ENDED] = 'x', next_seq(), 'q', problem, now
   set('i' .. id, entry)
-  stand('o' .. sorted(m[SEQ]) .. id, members(id, m))
+  put_in(ORDER, id, m[SEQ])
+  stand_as(id, m, true)
   save_item(id, m)
   tell('item_unreadable', '', id, '', problem)
 end
@@ -88,8 +90,8 @@ end
 local function mend(rank)
   call('DEL', LISTS[rank])
   local direct = 0
-  for _, member in ipairs(call('ZRANGEBYLEX', INDEX, '[r' .. rank, '(r' .. rank + 1)) do
-    local id = string.sub(member, 18, 53)
+  for _, member in ipairs(call('ZRANGE', READY[rank], 0, -1)) do
+    local id = sub(member, 1, 36)
     local m = item_of(id)
     if m and m[TYPE] == 'direct' then
       direct = direct + 1

@@ -2,7 +2,7 @@
 -- Agents: one by id or name, a page of all, or those in backoff.
 -- KEYS: data index effects failures backoff
 -- ARGV: 1 time, 2 one | page | backoff, 3 id or name | the id before the page or empty | empty, 4 how many
--- Uses: base agents effects
+-- Uses: base agents items effects
 -- Returns {now, then for each: {id, name, paused, mode, failures, exponent, healthy since, open until, probed, lease losses,
 --          cool until, cool-downs, last started, last ended, last reason, last detail, posts, comments, 1 if one of its
 --          items is active, how many are queued, waiting, held, delayed by the breaker, then reason, count …}}
@@ -37,6 +37,13 @@ for _, id in ipairs(ids) do
     for n, class in ipairs({ 'q', 'w', 'h', 'b' }) do
       local from = 'q' .. id .. '\n' .. class
       told[19 + n] = call('ZLEXCOUNT', INDEX, '[' .. from, '(' .. from .. '~')
+    end
+    -- Inbox and discovery items that are ready, the agent names itself.
+    for _, list in ipairs({ a[A_INBOX], a[A_DISCOVERY] }) do
+      for _, item in ipairs(list) do
+        local m = item_of(item)
+        if m and m[STATE] == 'q' then told[20] = told[20] + 1 end
+      end
     end
     for reason, count in pairs(a[A_ENDINGS]) do
       told[#told + 1] = reason

@@ -1,116 +1,172 @@
 #!lua flags=allow-oom
 -- Claims ready items: strictly by priority and order, but for the share of lower priorities. An item that turns out not to
 -- be ready is moved to where it belongs.
--- KEYS: data index queue_high queue_normal queue_low active failures backoff events wake
+-- KEYS: data index ready_high ready_normal ready_low delayed leases dead order ages queue_high queue_normal queue_low active failures
+-- KEYS: backoff events wake
 -- ARGV: 1 time, 2 host, 3 lease in ms, 4 number of tokens, then the tokens, then the agents that are left to others
 -- Uses: base writes signals agents items places
 -- Returns {1 if it stopped at its bound of moves, 1 if a list of old holds entries that aren't ours,
---          then for each claim: {token, id, item as JSON, inbox count, attempt, 1 if a probe, ms waited, rank}}
+--          then for each claim in turn: id, item as JSON, what is known of it as text (see `parts/items.lua`)}
 local MOST_MOVES = 256
 -- When an agent that another system runs is looked at again, in ms.
 local FOREIGN_RETRY = 5000
-local host, lease, wanted = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local host, wanted = ARGV[2], tonumber(ARGV[4])
+local lease_end = now + tonumber(ARGV[3])
+-- What stands between token and last start, and behind that, in the record of a claimed item.
+local leased = '\t' .. sorted(lease_end) .. '\t' .. sorted(now) .. '\t'
+local by_host = '\t' .. host .. '\t\t\t\t\t\t\t\n'
+local lease_text, now_text = sorted(lease_end), sorted(now)
 local avoid = {}
 for n = 5 + wanted, #ARGV do avoid[ARGV[n]] = true end
 
-local fields = { 'cp' }
-for n = 1, wanted do fields[n + 1] = 't' .. ARGV[4 + n] end
-local used = call('HMGET', DATA, unpack(fields))
+-- One call's claims are kept by its first token, as their ids in the order of its tokens.
+local call_field = 'b' .. ARGV[5]
+read_together({ 'cp', call_field, 'cd0', 'cd1', 'cd2' })
 -- Claims in a row for which a lower priority was passed over.
-local passed_over = tonumber(used[1] or 0)
+local passed_over = tonumber(known.cp or 0)
 local passed_before = passed_over
+local answer = { 0, 0 }
+
+local function tell_claim(id)
+  local n = #answer
+  answer[n + 1], answer[n + 2], answer[n + 3] = id, read('i' .. id) or '', known['m' .. id]
+end
 
 -- Who else runs an agent, as `work:active` says it.
 local others = {}
 
--- Read together what a walk will ask for.
-local function foresee(found)
-  local asked, agents_of = {}, {}
-  for _, member in ipairs(found) do
-    local id, agent = string.sub(member, 18, 53), string.sub(member, 54)
-    if not items[id] then
-      for _, field in ipairs({ 'm' .. id, 'i' .. id }) do asked[#asked + 1] = field end
-    end
-    if not met[agent] then asked[#asked + 1] = 'a' .. agent end
-    agents_of[#agents_of + 1] = agent
+-- Read together what a walk will ask for: id and agent of each, and its fields of the data hash, three a member.
+local function foresee(buffer)
+  local ids, agents, asked, missing = {}, {}, {}, {}
+  for n = 1, #buffer do
+    local id, agent = sub(buffer[n], 1, 36), sub(buffer[n], 38)
+    local record, body, standing = 'm' .. id, 'i' .. id, 'a' .. agent
+    local at, k = 3 * n, #missing
+    ids[n], agents[n], asked[at - 2], asked[at - 1], asked[at] = id, agent, record, body, standing
+    missing[k + 1] = body
+    -- What this call has written already, it knows.
+    if known[record] == nil then missing[k + 2], k = record, k + 1 end
+    if known[standing] == nil then missing[k + 2] = standing end
   end
-  read_together(asked)
-  if #agents_of > 0 then
-    local hosts = call('HMGET', ACTIVE, unpack(agents_of))
-    for n, agent in ipairs(agents_of) do others[agent] = hosts[n] end
+  buffer.ids, buffer.agents, buffer.asked = ids, agents, asked
+  if #agents == 0 then return end
+  read_together(missing)
+  local hosts = call('HMGET', ACTIVE, unpack(agents))
+  sure[ACTIVE] = true
+  for n = 1, #agents do
+    if hosts[n] and not acting[agents[n]] then others[agents[n]] = hosts[n] end
   end
 end
 
-local buffers, after = {}, { [0] = '[r0', '[r1', '[r2' }
--- The first ready item of a priority that is not left to others, as its member of the index.
+local buffers, at, left, most = {}, {}, { [0] = 0, 0, 0 }, wanted
+-- The first ready item of a priority that is not left to others, as its member.
 local function head(rank)
   while true do
     local buffer = buffers[rank]
     if not buffer then
-      flush_index()
-      buffer = call('ZRANGEBYLEX', INDEX, after[rank], '(r' .. rank + 1, 'LIMIT', 0, wanted)
-      buffer.at = 1
+      flush_sets()
+      -- What was taken is gone by now: what is left to others stands before what is to be read.
+      buffer = call('ZRANGE', READY[rank], left[rank], left[rank] + most - 1)
+      sure[READY[rank]] = true
+      at[rank] = 1
       foresee(buffer)
       buffers[rank] = buffer
     end
-    local member = buffer[buffer.at]
+    local member = buffer[at[rank]]
     if not member then
-      if buffer.at == 1 then return nil end
-      buffers[rank] = nil
-    elseif avoid[string.sub(member, 54)] then
-      buffer.at, after[rank] = buffer.at + 1, '(' .. member
+      if at[rank] == 1 then return nil end
+      buffers[rank], most = nil, math.min(most * 4, 128)
+    elseif avoid[buffer.agents[at[rank]]] then
+      at[rank], left[rank] = at[rank] + 1, left[rank] + 1
     else
       return member
     end
   end
 end
 
-local function taken(rank, member)
-  buffers[rank].at, after[rank] = buffers[rank].at + 1, '(' .. member
-end
+-- It is being removed.
+local function taken(rank) at[rank] = at[rank] + 1 end
 
 -- An item became ready: it may stand before what was read.
 local function restart(rank)
-  if rank then buffers[rank], after[rank] = nil, '[r' .. rank end
+  if rank then buffers[rank], left[rank] = nil, 0 end
 end
 
 -- Give up on an entry that Warren can't have written.
-local function bury(id, agent, rank, member, body, problem)
+local function bury(id, agent, rank, member, seq, body, problem)
   local a = agent_of(agent, 'unreadable')
-  local listed = body and call('LPOS', LISTS[rank], body)
+  local flag = sub(member, 37, 37)
   items[id] = nil
-  local m = { 'q', agent, listed and 'inbox' or 'direct', rank, tonumber(string.sub(member, 3, 17)), 0, 1, 0, a[A_NAME], 'q', '', 0, 0, now, 0, '',
-    '', 0, 0, 0, '', 0, '', 0 }
+  local m = { 'q', '', 0, 0, 0, '', '', 0, '', 0, 0, 0, 0, '-', agent, a[A_NAME], flag == 'D' and 'direct' or 'inbox', rank, flag == 'X' and 1 or 0, 0,
+    1, seq, now, 'q', '' }
   finish(id, m, a, 'x', problem)
   tell('item_unreadable', agent, id, '', problem)
   return release_waiting(agent, a)
 end
 
+local ids = {}
+-- The common case: a plain item of a plain agent.
+local function claim_plain(rank, member, id, agent, token)
+  local asked, place, flag = buffers[rank].asked, 3 * at[rank], byte(member, 37)
+  local text, body, standing = known[asked[place - 2]], known[asked[place - 1]], known[asked[place]]
+  if flag == 88 or met[agent] or others[agent] or not text or not body or not standing or sub(text, 1, 14) ~= PLAIN then return false end
+  local fixed
+  if flag == 68 then
+    if byte(standing) ~= 112 then return false end
+    fixed = 3
+  else
+    if sub(standing, 1, 37) ~= 'o' .. id then return false end
+    fixed = 39
+  end
+  text = 'a\t' .. token .. leased .. sub(standing, fixed, fixed + 14) .. by_host .. sub(text, 15)
+  set(asked[place - 2], text)
+  set(asked[place], 'b' .. id .. '\n' .. now_text .. sub(standing, fixed + 15))
+  local ready, leases = for_key(removed, READY[rank]), for_key(added, LEASES)
+  local n = #leases
+  ready[#ready + 1], leases[n + 1], leases[n + 2] = member, lease_text, id
+  acting[agent] = host
+  if flag == 68 then
+    count('cd' .. rank, -1)
+    local direct = for_key(removed, INDEX)
+    direct[#direct + 1] = 'q' .. agent .. '\nq' .. id
+  else
+     show(LISTS[rank], 'LREM', body)
+  end
+  n = #answer
+  answer[n + 1], answer[n + 2], answer[n + 3] = id, body, text
+  return true
+end
+
 local function activate(id, m, a, token)
-  m[WAITED] = math.max(now - m[READY_AT], 0)
   m[PROBE] = breaker_state(a) == 'half' and 1 or 0
   leave(id, m, a)
-  m[HOST], m[TOKEN], m[LEASED], m[NOTE], m[BEFORE] = host, token, now + lease, '', a[A_STARTED]
+  m[HOST], m[TOKEN], m[LEASED], m[CLAIMED], m[NOTE], m[BEFORE] = host, token, lease_end, now, '', a[A_STARTED]
   enter(id, m, a, 'a')
   a[A_STARTED] = now
   save_item(id, m)
-  set('t' .. token, id)
+  known['m' .. id] = item_text(m)
+  tell_claim(id)
 end
 
 -- Claim the item of this member, if it is ready; otherwise it has been moved.
 local function try(rank, member, token)
-  local id, agent = string.sub(member, 18, 53), string.sub(member, 54)
+  local id, agent = buffers[rank].ids[at[rank]], buffers[rank].agents[at[rank]]
+  if claim_plain(rank, member, id, agent, token) then
+    taken(rank)
+    return id
+  end
   local good, m = pcall(item_of, id)
   local body = read('i' .. id)
   if not good or not m or not body then
-    taken(rank, member)
-    restart(bury(id, agent, rank, member, body, 'the record of the item is unreadable'))
+    local seq = tonumber(call('ZSCORE', READY[rank], member))
+    taken(rank)
+    restart(bury(id, agent, rank, member, seq, body, 'the record of the item is unreadable'))
     return nil
   end
   if m[STATE] ~= 'q' then
-    -- The record is the truth, the index is not.
-    taken(rank, member)
-    vanish(member)
+    -- The record is the truth, the set is not.
+    taken(rank)
+    put_in(READY[rank], member, false)
     return nil
   end
   local a = agent_of(agent, m[NAME])
@@ -122,27 +178,36 @@ local function try(rank, member, token)
     -- An entry that isn't ours: another system runs the agent.
     state, note, due, by_breaker = 'd', 'another system runs the agent', now + FOREIGN_RETRY, 0
   end
-  if buffers[rank] then taken(rank, member) end
+  if buffers[rank] then taken(rank) end
   if state ~= 'q' then
     put(id, m, a, state, note, due, by_breaker)
     if state ~= 'w' then restart(release_waiting(agent, a)) end
     return nil
   end
   activate(id, m, a, token)
-  return { token, id, body, m[COUNT], m[ATTEMPT], m[PROBE], m[WAITED], rank }
+  return id
 end
+
+local scores = {}
+local function score(rank, member)
+  if not scores[member] then scores[member] = tonumber(call('ZSCORE', READY[rank], member)) end
+  return scores[member]
+end
+
+-- Whether the first was enqueued before the second.
+local function older(rank, member, other_rank, other) return score(rank, member) < score(other_rank, other) end
 
 local moves, exhausted = 0, false
 local function next_claim(token)
   while moves < MOST_MOVES do
-    local first, lower
+    local first, lower, first_rank, lower_rank
     for rank = 0, 2 do
       local member = head(rank)
       if member and not first then
-        first = { rank, member }
+        first, first_rank = member, rank
         if FAIRNESS == 0 then break end
-      elseif member and (not lower or string.sub(member, 3, 17) < string.sub(lower[2], 3, 17)) then
-        lower = { rank, member }
+      elseif member and (not lower or older(rank, member, lower_rank, lower)) then
+        lower, lower_rank = member, rank
       end
     end
     if not first then
@@ -150,41 +215,59 @@ local function next_claim(token)
       return nil
     end
     local turn = lower and passed_over + 1 >= FAIRNESS
-    local chosen = turn and lower or first
-    local claimed = try(chosen[1], chosen[2], token)
-    if claimed then
+    local id = try(turn and lower_rank or first_rank, turn and lower or first, token)
+    if id then
       if lower then passed_over = turn and 0 or passed_over + 1 end
-      return claimed
+      return id
     end
     moves = moves + 1
   end
 end
 
-local answer = { 0, 0 }
-for n = 1, wanted do
-  local token, id = ARGV[4 + n], used[n + 1]
-  if id then
-    -- A repeat: the same claim, while it lasts.
-    local m = #id == 36 and item_of(id)
-    if m and m[STATE] == 'a' and m[TOKEN] == token then
-      answer[#answer + 1] = { token, id, read('i' .. id) or '', m[COUNT], m[ATTEMPT], m[PROBE], m[WAITED], m[RANK] }
-    end
-  elseif not exhausted and moves < MOST_MOVES then
-    answer[#answer + 1] = next_claim(token)
+local earlier = known[call_field]
+if earlier then
+  -- A repeat: the same claims, as far as they last.
+  for n = 1, wanted do
+    local token, id = ARGV[4 + n], sub(earlier, 36 * n - 35, 36 * n)
+    local text = #id == 36 and read('m' .. id)
+    if text and sub(text, 1, 38) == 'a\t' .. token then tell_claim(id) end
   end
+  return answer
+end
+for n = 1, wanted do
+  local id = next_claim(ARGV[4 + n])
+  if not id then break end
+  ids[n] = id
+end
+if #ids > 0 then
+  set(call_field, table.concat(ids))
+  note_age('f' .. call_field)
 end
 if passed_over ~= passed_before then set('cp', passed_over) end
 answer[1] = moves >= MOST_MOVES and 1 or 0
+-- Who was taken from the head of a set goes with one word.
+for rank = 0, 2 do
+  local ready = removed[READY[rank]]
+  if ready and left[rank] == 0 and buffers[rank] and #ready == at[rank] - 1 and not members[READY[rank]] then
+    heads[READY[rank]], removed[READY[rank]] = #ready, nil
+  end
+end
 if exhausted then readied = 0 end
 save()
-if exhausted then
-  -- What is left to others is still to be woken for, and may show in the lists of old.
-  if next(avoid) == nil then
-    -- Wake-ups for what is gone would only wake hosts in vain.
-    attempt('DEL', WAKE)
-    for rank = 0, 2 do
-      if call('LLEN', LISTS[rank]) > 0 then answer[2] = 1 end
+if not exhausted and attempt('LLEN', WAKE) == 0 then
+  -- Whoever waits is woken one by one: as long as something is left, by whoever takes of it.
+  for rank = 0, 2 do
+    if call('ZCARD', READY[rank]) > 0 then
+      attempt('LPUSH', WAKE, '1')
+      break
     end
+  end
+end
+if exhausted and next(avoid) == nil then
+  -- Wake-ups for what is gone would only wake hosts in vain. (What is left to others is still to be woken for.)
+  attempt('DEL', WAKE)
+  for rank = 0, 2 do
+    if call('LLEN', LISTS[rank]) > 0 then answer[2] = 1 end
   end
 end
 return answer

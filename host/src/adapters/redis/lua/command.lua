@@ -1,7 +1,8 @@
 #!lua
 -- An operator's word to a breaker, with its event, and the agent's items held or ready again. In bounded parts: call
 -- again with 4 set while there is more.
--- KEYS: data index queue_high queue_normal queue_low active failures backoff events wake
+-- KEYS: data index ready_high ready_normal ready_low delayed leases dead order ages queue_high queue_normal queue_low active failures
+-- KEYS: backoff events wake
 -- ARGV: 1 time, 2 agent, 3 reset | force_open | disable, 4 1 if only the rest of the items is to be moved
 -- Uses: base writes signals agents items places hold
 -- Returns {1 if the agent is known, 1 if there is more}

@@ -1,47 +1,65 @@
 #!lua flags=allow-oom
--- Ends a claim: the item is done, delayed for another try, or dead; breaker, cool-down and waiting items follow.
--- KEYS: data index queue_high queue_normal queue_low active failures backoff events wake
--- ARGV: 1 time, 2 item, 3 token, 4 reason, 5 detail, 6 note, 7 generation or empty, 8 seed of the jitter,
---       then each 1 or 0: 9 counted, 10 uses an attempt, 11 permanent, 12 cools down
+-- Ends claims: each item is done, delayed for another try, or dead; breaker, cool-down and waiting items follow.
+-- KEYS: data index ready_high ready_normal ready_low delayed leases dead order ages queue_high queue_normal queue_low active failures
+-- KEYS: backoff events wake
+-- ARGV: 1 time, 2 seed of the jitter, then for each: item, token, how (each 1 or 0: counted, uses an attempt, permanent, cools
+--       down; then the reason), detail, note, generation or empty
 -- Uses: base writes signals agents breaker items places
--- Returns {'done'} | {'dead'} | {'retry', due time, attempt}; a repeat gets the first answer
--- Errors: STALE
+-- Returns for each 'done' | {'dead'} | {'retry', due time, attempt} | 'stale'; a repeat gets the first answer
 local SHORTEST_PAUSE = 1000
-local id, token, reason, note = ARGV[2], ARGV[3], ARGV[4], ARGV[6]
+local FIELDS = 6
+local done, stale, well = 'done', 'stale', 0
+seed(ARGV[2])
+local now_text = sorted(now)
 
-local m = item_of(id)
-if not m or m[STATE] ~= 'a' or m[TOKEN] ~= token then
-  if m and m[STATE] == 'e' and m[TOKEN] == token then return { 'done' } end
-  local claim = read('t' .. token)
-  local ended = claim and #claim ~= 36 and unpacked(claim, 't' .. token)
-  if ended and ended[1] == id and (ended[2] == 'dead' or ended[2] == 'retry') then
-    return { ended[2], ended[3], ended[4] }
-  end
-  refuse('STALE', 'the claim has ended')
+local asked, agents, lines = {}, {}, {}
+for at = 3, #ARGV, FIELDS do asked[#asked + 1] = 'm' .. ARGV[at] end
+read_together(asked)
+-- The agent's name is the first field of the record's second line.
+for n = 1, #asked do
+  local text = known[asked[n]]
+  local line = text and find(text, '\n', 14, true) or 0
+  -- Of an item that is not there, what there is of no agent.
+  agents[n], lines[n] = 'a' .. (line > 0 and sub(text, line + 2, (find(text, '\t', line, true) or 0) - 1) or ''), line
 end
-seed(ARGV[8])
+read_together(agents)
 
-local a = agent_of(m[AGENT], m[NAME])
-if ARGV[7] ~= '' then m[GENERATION] = ARGV[7] end
-note_end(a, reason, ARGV[5])
-if reason == 'ok' then a[A_SUCCESS] = a[A_STARTED] end
-local kind, detail = breaker_ended(a, reason, ARGV[9] == '1')
-if ARGV[12] == '1' then
-  a[A_COOL] = now + math.min(COOL_BASE * 2 ^ a[A_COOLS], COOL_MAX)
-  a[A_COOLS] = a[A_COOLS] + 1
-else
-  a[A_COOL], a[A_COOLS] = 0, 0
+-- What a claim that has ended is answered.
+local function ended_before(id, token)
+  local text = known['m' .. id]
+  if text and sub(text, 1, 38) == 'e\t' .. token then return done end
+  local claim = unpacked(read('t' .. token), 't' .. token)
+  if claim and claim[1] == id and (claim[2] == 'dead' or claim[2] == 'retry') then return { claim[2], claim[3], claim[4] } end
+  return stale
 end
-changed[m[AGENT]] = true
-if kind then tell(kind, m[AGENT], '', '', detail) end
 
-local function settle()
+-- The common case: a plain agent's activation went well, with nothing to be said about it.
+local function end_plain(n, id, token, text, generation)
+  local line, a, agent = lines[n], known[agents[n]], sub(agents[n], 2)
+  if met[agent] or not a or sub(a, 1, 37) ~= 'b' .. id or sub(text, -1) ~= '\n' then return nil end
+  local started, healthy, times = sub(a, 39, 53), sub(a, 84, 98), byte(a, 108)
+  if healthy == '000000000000000' then healthy = now_text end
+  -- How often it ended well, and once more.
+  times = times < 57 and sub(a, 99, 107) .. string.char(times + 1) or format('%010d', sub(a, 99, 108) + 1)
+  set(agents[n], 'p\n' .. started .. now_text .. started .. healthy .. times .. 'o' .. sub(a, 110))
+  set(asked[n], 'e\t' .. token .. '\t\t\t\t\t' .. generation .. '\t\tok\t' .. now_text .. '\t\t\t' .. sub(text, line) .. 'ok')
+  local leases, idle = for_key(removed, LEASES), for_key(added, AGES)
+  leases[#leases + 1], idle[#idle + 1] = id, now_text .. 'e' .. id
+  acting[agent] = false
+  well = well + 1
+  if byte(text, line + 1) == 87 then ended[#ended + 1] = id end
+  return done
+end
+
+local function settle(id, m, a, at)
+  local token, how, note = ARGV[at + 1], ARGV[at + 2], ARGV[at + 4]
+  local reason = sub(how, 5)
   m[REASON] = reason
   if reason == 'ok' or m[TYPE] ~= 'direct' then
     finish(id, m, a, 'e', note)
-    return { 'done' }
+    return done
   end
-  local uses_attempt, permanent, try = ARGV[10] == '1', ARGV[11] == '1', m[ATTEMPT]
+  local uses_attempt, permanent, try = byte(how, 2) == 49, byte(how, 3) == 49, m[ATTEMPT]
   local exhausted = uses_attempt and try >= MAX_ATTEMPTS
   if permanent or exhausted then
     if not permanent then note = note .. ' (attempt ' .. try .. ' of ' .. MAX_ATTEMPTS .. ')' end
@@ -62,7 +80,41 @@ local function settle()
   return { 'retry', now + wait, m[ATTEMPT] }
 end
 
-local answer = settle()
-release_waiting(m[AGENT], a)
+local function end_item(id, at)
+  local m = item_of(id)
+  local a, how = agent_of(m[AGENT], m[NAME]), ARGV[at + 2]
+  local reason = sub(how, 5)
+  if ARGV[at + 5] ~= '' then m[GENERATION] = ARGV[at + 5] end
+  note_end(a, reason, ARGV[at + 3])
+  if reason == 'ok' then a[A_SUCCESS] = a[A_STARTED] end
+  local kind, detail = breaker_ended(a, reason, byte(how) == 49)
+  if byte(how, 4) == 49 then
+    a[A_COOL] = now + math.min(COOL_BASE * 2 ^ a[A_COOLS], COOL_MAX)
+    a[A_COOLS] = a[A_COOLS] + 1
+  else
+    a[A_COOL], a[A_COOLS] = 0, 0
+  end
+  changed[m[AGENT]] = true
+  if kind then tell(kind, m[AGENT], '', '', detail) end
+  local answer = settle(id, m, a, at)
+  release_waiting(m[AGENT], a)
+  -- For a repeat in the same call.
+  known['m' .. id] = item_text(m)
+  return answer
+end
+
+local function one(at)
+  local id, token = ARGV[at], ARGV[at + 1]
+  local n = (at + FIELDS - 3) / FIELDS
+  local text = known[asked[n]]
+  if not text or sub(text, 1, 38) ~= 'a\t' .. token then return ended_before(id, token) end
+  local answer
+  if ARGV[at + 2] == '0000ok' and ARGV[at + 3] == '' and ARGV[at + 5] ~= '' then answer = end_plain(n, id, token, text, ARGV[at + 5]) end
+  return answer or end_item(id, at)
+end
+
+local answers = {}
+for at = 3, #ARGV, FIELDS do answers[#answers + 1] = one(at) end
+if well > 0 then count('cf', well) end
 save()
-return answer
+return answers

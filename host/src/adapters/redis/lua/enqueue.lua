@@ -1,26 +1,26 @@
 #!lua
 -- Adds items: merging, the breaker's and the operator's word, bounds, and the same answer to a repeat.
--- KEYS: data index leader lease queue_high queue_normal queue_low active failures backoff events wake
+-- KEYS: data index leader lease ready_high ready_normal ready_low delayed leases dead order ages queue_high queue_normal queue_low
+-- KEYS: active failures backoff events wake
 -- ARGV: 1 time; 2 holder, 3 term (both empty: not leader-only);
---       then for each item: id, agent, name, type, rank, inbox count, attempt, interval in ms, the item as JSON
+--       then for each item: id, agent, name, type and rank (a flag of `ready_…` and a digit), the item as JSON, and what its
+--       record says of it: -agent name type rank interval count attempt, between tabs
 -- Uses: base writes fence signals agents items places insert
--- Returns, for each item: {'added', state} | {'merged', id, news as 0 or 1} | {'skipped', reason} | {'full', limit}
+-- Returns, for each item: 'q' (added, and ready) | {'added', state} | {'merged', id, news as 0 or 1} | {'skipped', reason} | {'full', limit}
 -- Errors: FENCED
-local FIELDS = 9
+local FIELDS = 6
+-- Where the name stands in a plain agent's record.
+local NAME_AT = 74
+local DIRECT = { [0] = 'cd0', 'cd1', 'cd2' }
 
 if ARGV[2] ~= '' then check_fence(ARGV[2], ARGV[3]) end
-local asked = { 'cs' }
+local asked = { 'cs', 'cw0', 'cw1', 'cw2', 'ch0', 'ch1', 'ch2', 'cd0', 'cd1', 'cd2' }
 for at = 4, #ARGV, FIELDS do
-  asked[#asked + 1] = 'm' .. ARGV[at]
-  asked[#asked + 1] = 'a' .. ARGV[at + 1]
+  local n = #asked
+  asked[n + 1], asked[n + 2] = 'm' .. ARGV[at], 'a' .. ARGV[at + 1]
 end
 read_together(asked)
-local earlier = {}
-for at = 4, #ARGV, FIELDS do
-  local id = ARGV[at]
-  earlier[id] = unpacked(read('m' .. id), 'm' .. id)
-  agent_of(ARGV[at + 1], ARGV[at + 2])
-end
+local kinds = {}
 
 local depths = {}
 local function depth(rank)
@@ -30,11 +30,18 @@ end
 
 -- Keep the answer to an item that was not added.
 local function keep(id, answer)
-  local kept = { ANSWER, answer[1], answer[2], answer[3] or 0 }
-  earlier[id] = kept
-  set('m' .. id, cmsgpack.pack(kept))
-  stand('f' .. sorted(now) .. 'm' .. id)
+  set('m' .. id, ANSWER .. answer[1] .. '\t' .. answer[2] .. '\t' .. (answer[3] or 0))
+  note_age('fm' .. id)
   return answer
+end
+
+-- The answer to an item that was here before.
+local function earlier(text)
+  if byte(text) == 33 then
+    local word, detail, news = match(text, '^!(%a+)\t(.*)\t(%d+)$')
+    return { word, detail, tonumber(news) }
+  end
+  return { 'added', match(text, '(%a)\n', find(text, '\n', 1, true) + 1) }
 end
 
 -- Why an item that the Hub brings back by itself is not taken now.
@@ -47,33 +54,78 @@ local function skips(a)
   end
 end
 
-local function one(at)
-  local id, agent = ARGV[at], ARGV[at + 1]
-  local known = earlier[id]
-  if known then
-    if known[STATE] == ANSWER then return { known[2], known[3], known[4] } end
-    return { 'added', known[FIRST] }
+local now_text = sorted(now)
+
+-- Items of one type and priority: its flag, its priority, and what is gathered of them.
+local function kind_of(word)
+  local rank = byte(word, 2) - 48
+  local kind = { flag = sub(word, 1, 1), rank = rank, count = 0, order = for_key(added, ORDER), ready = for_key(added, READY[rank]) }
+  depth(rank)
+  kinds[word] = kind
+  return kind
+end
+
+-- The common case: an agent of which there is nothing to say. The item is ready.
+local function add_plain(at, id, agent, record, standing)
+  local text, name = known[standing], ARGV[at + 2]
+  if byte(text) ~= 112 or sub(text, NAME_AT, NAME_AT + #name) ~= name .. '\t' then return nil end
+  local kind = kinds[ARGV[at + 3]] or kind_of(ARGV[at + 3])
+  local rank, order, ready = kind.rank, kind.order, kind.ready
+  if depth(rank) >= MAX_QUEUE then return nil end
+  depths[rank] = depths[rank] + 1
+  local seq = format('%d', next_seq())
+  set('i' .. id, ARGV[at + 4])
+  set(record, PLAIN .. ARGV[at + 5] .. '\t' .. seq .. '\t' .. now_text .. '\tq\n')
+  local n, k = #order, #ready
+  order[n + 1], order[n + 2], ready[k + 1], ready[k + 2] = seq, id, seq, id .. kind.flag .. agent
+  if kind.flag == 'D' then
+    count(DIRECT[rank], 1)
+    local direct = for_key(added, INDEX)
+    direct[#direct + 1] = '0'
+    direct[#direct + 1] = 'q' .. agent .. '\nq' .. id
+  else
+    set(standing, 'o' .. id .. sub(text, 2))
+    show(LISTS[rank], 'LPUSH', ARGV[at + 4])
   end
-  local a = agent_of(agent)
-  if heed_reset(agent, a) then depths = {} end
+  readied = readied + 1
+  return 'q'
+end
+
+local function add(at, id, agent)
+  local a = agent_of(agent, ARGV[at + 2])
+  if heed_reset(agent, a) then
+    flush_sets()
+    depths, kinds = {}, {}
+  end
   if a[A_NAME] ~= ARGV[at + 2] then a[A_NAME], changed[agent] = ARGV[at + 2], true end
-  local rank = tonumber(ARGV[at + 4])
-  local m = fresh_item(agent, ARGV[at + 2], ARGV[at + 3], rank, tonumber(ARGV[at + 5]), tonumber(ARGV[at + 6]),
-    tonumber(ARGV[at + 7]))
+  local m = item_of_text(PLAIN .. ARGV[at + 5] .. '\t0\t' .. now_text .. '\t\n')
   if m[TYPE] ~= 'direct' then
     local merged = merge(a, m)
     if merged then return keep(id, merged) end
     local reason = skips(a)
     if reason then return keep(id, { 'skipped', reason }) end
   end
-  if depth(rank) >= MAX_QUEUE then return keep(id, { 'full', MAX_QUEUE }) end
-  local state = insert(id, a, m, ARGV[at + 8])
-  if state ~= 'd' then depths[rank] = depths[rank] + 1 end
-  earlier[id] = m
+  if depth(m[RANK]) >= MAX_QUEUE then return keep(id, { 'full', MAX_QUEUE }) end
+  local state = insert(id, a, m, ARGV[at + 4])
+  if state ~= 'd' then depths[m[RANK]] = depths[m[RANK]] + 1 end
+  known['m' .. id] = item_text(m)
   return { 'added', state }
 end
 
+local function one(at, n)
+  local id, agent, record, standing = ARGV[at], ARGV[at + 1], asked[n], asked[n + 1]
+  local before = known[record]
+  if before then return earlier(before) end
+  -- Discovery items are open in another list; those with an interval are looked at one by one.
+  if not met[agent] and known[standing] and byte(ARGV[at + 3]) ~= 88 then
+    local answer = add_plain(at, id, agent, record, standing)
+    if answer then return answer end
+  end
+  return add(at, id, agent)
+end
+
 local answers = {}
-for at = 4, #ARGV, FIELDS do answers[#answers + 1] = one(at) end
+local first = #asked - (#ARGV - 3) / FIELDS * 2 + 1
+for at = 4, #ARGV, FIELDS do answers[#answers + 1] = one(at, first + (at - 4) / FIELDS * 2) end
 save()
 return answers

@@ -5,4 +5,4 @@
 -- Uses: base items
 -- Returns what `item_reply` says, or nothing
 local m = item_of(ARGV[2])
-return m and item_reply(ARGV[2], m) or {}
+return m and item_reply(ARGV[2]) or {}

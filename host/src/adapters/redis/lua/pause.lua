@@ -1,6 +1,7 @@
 #!lua
 -- Pauses or resumes an agent: its items are held, or ready again. In bounded parts: call again while there is more.
--- KEYS: data index queue_high queue_normal queue_low active failures backoff events wake
+-- KEYS: data index ready_high ready_normal ready_low delayed leases dead order ages queue_high queue_normal queue_low active failures
+-- KEYS: backoff events wake
 -- ARGV: 1 time, 2 agent, 3 1 to pause or 0 to resume
 -- Uses: base writes signals agents items places hold
 -- Returns {1 if the agent is known, 1 if there is more}

@@ -1,6 +1,6 @@
 #!lua
 -- Pauses an agent that is not known yet, by its name, or takes that back. The part `agents` heeds it when it meets the agent.
--- KEYS: data index active events
+-- KEYS: data index ages active events
 -- ARGV: 1 time, 2 name, 3 1 to pause or 0 to take it back
 -- Uses: base writes
 -- Returns 1, or 0 if an agent of this name is known

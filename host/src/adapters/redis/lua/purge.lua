@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- Deletes dead items for good.
--- KEYS: data index active events
+-- KEYS: data index dead order ages active events
 -- ARGV: 1 time, then item ids
 -- Uses: base writes items
 -- Returns how many were
@@ -9,9 +9,11 @@ for n = 2, #ARGV do
   local id = ARGV[n]
   local m = item_of(id)
   if m and m[STATE] == 'x' then
-    vanish('x' .. sorted(m[SEQ]) .. id, 'o' .. sorted(m[SEQ]) .. id)
+    put_in(DEAD, id, false)
+    put_in(ORDER, id, false)
     items[id] = false
-    call('HDEL', DATA, 'i' .. id, 'm' .. id)
+    unset('i' .. id)
+    unset('m' .. id)
     purged = purged + 1
   end
 end

@@ -1,27 +1,34 @@
 #!lua flags=allow-oom
 -- Extends leases to now + lease. A claim lasts until it is recovered: while nobody else could take the item, going on is safe.
--- KEYS: data index active events
+-- KEYS: data leases
 -- ARGV: 1 time, 2 lease in ms, then for each claim: item, token, generation or empty
--- Uses: base writes items
+-- Uses: base items
 -- Returns for each 1 if it is held, else 0
-local until_ = now + tonumber(ARGV[2])
-local held, asked = {}, {}
+local lease_end = sorted(now + tonumber(ARGV[2]))
+local held, asked, values, scores = {}, {}, {}, {}
 for at = 3, #ARGV, 3 do asked[#asked + 1] = 'm' .. ARGV[at] end
 read_together(asked)
 for at = 3, #ARGV, 3 do
-  local id = ARGV[at]
-  local m = item_of(id)
-  if m and m[STATE] == 'a' and m[TOKEN] == ARGV[at + 1] then
-    vanish('l' .. sorted(m[LEASED]) .. id)
-    m[LEASED] = until_
-    if ARGV[at + 2] ~= '' then m[GENERATION] = ARGV[at + 2] end
-    stand('l' .. sorted(until_) .. id)
-    save_item(id, m)
+  local field, generation = 'm' .. ARGV[at], ARGV[at + 2]
+  local text = known[field]
+  if text and sub(text, 1, 38) == 'a\t' .. ARGV[at + 1] then
+    text = sub(text, 1, 39) .. lease_end .. sub(text, 55)
+    if generation ~= '' and not find(text, '\t' .. generation .. '\t', 55, true) then
+      local m = item_of_text(text) or unreadable(field)
+      m[GENERATION] = generation
+      text = item_text(m)
+    end
+    known[field] = text
+    local n = #values
+    values[n + 1], values[n + 2], scores[n + 1], scores[n + 2] = field, text, lease_end, ARGV[at]
     held[#held + 1] = 1
   else
     held[#held + 1] = 0
   end
 end
-save_items()
-flush()
+if #values > 0 then
+  -- A key of the wrong type refuses the first of both.
+  call('ZADD', LEASES, unpack(scores))
+  call('HSET', DATA, unpack(values))
+end
 return held

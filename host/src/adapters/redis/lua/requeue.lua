@@ -1,6 +1,7 @@
 #!lua
 -- Puts dead items back at the tail of their queue, with attempt 1, as far as it has room.
--- KEYS: data index queue_high queue_normal queue_low active failures backoff events wake
+-- KEYS: data index ready_high ready_normal ready_low delayed leases dead order ages queue_high queue_normal queue_low active failures
+-- KEYS: backoff events wake
 -- ARGV: 1 time, then item ids
 -- Uses: base writes signals agents items places insert
 -- Returns for each: 'ready' | 'full' | 'not_dead'
@@ -18,9 +19,8 @@ for n = 2, #ARGV do
       depths[rank] = depths[rank] + 1
       local a = agent_of(m[AGENT], m[NAME])
       leave(id, m, a)
-      vanish('o' .. sorted(m[SEQ]) .. id)
       m[SEQ] = next_seq()
-      stand('o' .. sorted(m[SEQ]) .. id)
+      put_in(ORDER, id, m[SEQ])
       m[ATTEMPT], m[NOTE], m[READY_AT], m[REASON], m[ENDED], m[RESUMED], m[TOKEN] = 1, '', now, '', 0, 0, ''
       enter(id, m, a, 'q', 'LPUSH')
       save_item(id, m)

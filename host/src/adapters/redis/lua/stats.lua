@@ -1,29 +1,32 @@
 #!lua flags=no-writes
 -- How many items are where.
--- KEYS: data index
+-- KEYS: data index ready_high ready_normal ready_low delayed leases dead
 -- ARGV: 1 time
 -- Uses: base items
 -- Returns {ready per rank (3), waiting per rank (3), held per rank (3), delayed, active, done, dead, agents in backoff,
 --          ms that the oldest ready item has been ready, or -1, ms that the dead item has been dead that was enqueued
 --          first, or -1}
 local HEADS = 50
+local READY = { READY_HIGH, READY_NORMAL, READY_LOW }
 local answer = {}
-for rank = 0, 2 do answer[rank + 1] = call('ZLEXCOUNT', INDEX, '[r' .. rank, '(r' .. rank + 1) end
-local counts = call('HMGET', DATA, 'cw0', 'cw1', 'cw2', 'ch0', 'ch1', 'ch2')
-for n = 1, 6 do answer[3 + n] = tonumber(counts[n] or 0) end
-for n, class in ipairs({ 'd', 'l', 'e', 'x', 'b' }) do
-  answer[9 + n] = call('ZLEXCOUNT', INDEX, '[' .. class, '(' .. string.char(class:byte() + 1))
-end
+for n = 1, 3 do answer[n] = call('ZCARD', READY[n]) end
+local numbers = call('HMGET', DATA, 'cw0', 'cw1', 'cw2', 'ch0', 'ch1', 'ch2', 'cf')
+for n = 1, 6 do answer[3 + n] = tonumber(numbers[n] or 0) end
+answer[10], answer[11], answer[12] = call('ZCARD', DELAYED), call('ZCARD', LEASES), tonumber(numbers[7] or 0)
+answer[13], answer[14] = call('ZCARD', DEAD), call('ZLEXCOUNT', INDEX, '[b', '(c')
 -- Among those at the heads of the queues: older ones that became ready late are ahead of what has waited longest.
+local heads = {}
+for n = 1, 3 do
+  for _, member in ipairs(call('ZRANGE', READY[n], 0, HEADS - 1)) do heads[#heads + 1] = 'm' .. sub(member, 1, 36) end
+end
+read_together(heads)
 local oldest
-for rank = 0, 2 do
-  for _, member in ipairs(call('ZRANGEBYLEX', INDEX, '[r' .. rank, '(r' .. rank + 1, 'LIMIT', 0, HEADS)) do
-    local m = item_of(string.sub(member, 18, 53))
-    if m and (not oldest or m[READY_AT] < oldest) then oldest = m[READY_AT] end
-  end
+for _, field in ipairs(heads) do
+  local m = item_of(sub(field, 2))
+  if m and (not oldest or m[READY_AT] < oldest) then oldest = m[READY_AT] end
 end
 answer[15] = oldest and math.max(now - oldest, 0) or -1
-local first_dead = call('ZRANGEBYLEX', INDEX, '[x', '(y', 'LIMIT', 0, 1)[1]
-local dead = first_dead and item_of(string.sub(first_dead, 17))
+local first_dead = call('ZRANGE', DEAD, 0, 0)[1]
+local dead = first_dead and item_of(first_dead)
 answer[16] = dead and math.max(now - dead[ENDED], 0) or -1
 return answer

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Frees an agent from an entry of `work:active` that isn't ours, once we have known it for 600 s and its runner has shown
 -- no sign of life for 60 s.
--- KEYS: data index active events heartbeat
+-- KEYS: data index ages active events heartbeat
 -- ARGV: 1 time, 2 agent, 3 the entry's value
 -- Uses: base writes
 -- Returns 1 if it was freed

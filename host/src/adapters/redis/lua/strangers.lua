@@ -1,15 +1,13 @@
 #!lua flags=no-writes
 -- Entries of `work:active` that aren't ours: another system runs those agents, or did when it died.
--- KEYS: data active
+-- KEYS: data index active
 -- ARGV: 1 time
--- Uses: base
+-- Uses: base agents
 -- Returns agent, value, agent, value …
 local MOST = 200
--- Where an agent's record names its active item.
-local A_ACTIVE = 17
 local entries, found = call('HGETALL', ACTIVE), {}
 for n = 1, #entries, 2 do
-  local a = unpacked(call('HGET', DATA, 'a' .. entries[n]), 'a' .. entries[n])
+  local a = agent_of(entries[n])
   if (not a or a[A_ACTIVE] == '') and #found < MOST then
     found[#found + 1] = entries[n]
     found[#found + 1] = entries[n + 1]

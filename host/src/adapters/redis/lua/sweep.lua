@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 -- The periodic work of the queue: recover, promote, forget. Bounded; any host may do it at any time.
--- KEYS: data index queue_high queue_normal queue_low active failures backoff effects effect_ages events wake
+-- KEYS: data index ready_high ready_normal ready_low delayed leases dead order ages queue_high queue_normal queue_low active failures
+-- KEYS: backoff effects effect_ages events wake
 -- ARGV: 1 time, 2 seed of the jitter
 -- Uses: base writes signals agents breaker items places lose
 -- Returns {promoted, forgotten, 1 if there is more to do, 1 if a list of old holds entries that aren't ours,
@@ -8,57 +9,59 @@
 local MOST = 500
 seed(ARGV[2])
 
-local promoted, forgotten, more, gone = 0, 0, false, {}
-local function found(from, to)
-  flush_index()
-  local members = call('ZRANGEBYLEX', INDEX, from, to, 'LIMIT', 0, MOST)
-  more = more or #members == MOST
-  return members
+local promoted, forgotten, more = 0, 0, false
+local function due(key)
+  flush_sets()
+  local found = call('ZRANGEBYSCORE', key, '-inf', now, 'LIMIT', 0, MOST)
+  more = more or #found == MOST
+  return found
 end
 
 local recovered = {}
-for _, member in ipairs(found('[l', '(l' .. sorted(now + 1))) do
-  local id = string.sub(member, 17)
+for _, id in ipairs(due(LEASES)) do
   local m = item_of(id)
   if m and m[STATE] == 'a' then
     local n = #recovered
     recovered[n + 1], recovered[n + 2], recovered[n + 3] = id, m[AGENT], m[HOST]
     lose(id, m)
   else
-    vanish(member)
+    put_in(LEASES, id, false)
   end
 end
 
-for _, member in ipairs(found('[d', '(d' .. sorted(now + 1))) do
-  local id = string.sub(member, 17)
+for _, id in ipairs(due(DELAYED)) do
   local m = item_of(id)
   if m and m[STATE] == 'd' then
-    local a, due = agent_of(m[AGENT], m[NAME]), m[DUE]
+    local a, time = agent_of(m[AGENT], m[NAME]), m[DUE]
     leave(id, m, a)
-    m[NOTE], m[DUE], m[BY_BREAKER], m[READY_AT] = '', 0, 0, due
+    m[NOTE], m[DUE], m[BY_BREAKER], m[READY_AT] = '', 0, 0, time
     enter(id, m, a, 'q', 'RPUSH')
     save_item(id, m)
     promoted = promoted + 1
   else
-    vanish(member)
+    put_in(DELAYED, id, false)
   end
 end
 
-for _, member in ipairs(found('[e', '(e' .. sorted(now - KEEP_DONE))) do
-  local id = string.sub(member, 17)
-  local m = item_of(id)
-  for _, field in ipairs({ 'i' .. id, 'm' .. id, 't' .. (m and m[TOKEN] or '') }) do gone[#gone + 1] = field end
-  vanish(member, 'o' .. sorted(m and m[SEQ] or 0) .. id)
+-- The first of the list are the oldest.
+local aged, last_old = call('LRANGE', AGES, 0, MOST - 1), sorted(math.max(now - KEEP_DONE, 0))
+local passed = 0
+while passed < #aged and sub(aged[passed + 1], 1, 15) < last_old do
+  passed = passed + 1
+  local what = sub(aged[passed], 17)
+  if sub(aged[passed], 16, 16) == 'e' then
+    unset('i' .. what)
+    unset('m' .. what)
+    put_in(ORDER, what, false)
+    count('cf', -1)
+  else
+    unset(what)
+  end
   forgotten = forgotten + 1
 end
+more = more or passed == MOST
 
-for _, member in ipairs(found('[f', '(f' .. sorted(now - KEEP_DONE))) do
-  gone[#gone + 1] = string.sub(member, 17)
-  vanish(member)
-  forgotten = forgotten + 1
-end
-
-flush_index()
+flush_sets()
 -- An operator's reset that no claim or enqueue has come upon.
 if call('HLEN', BACKOFF) < call('ZLEXCOUNT', INDEX, '[b', '(c') then
   for _, member in ipairs(call('ZRANGEBYLEX', INDEX, '[b' .. sorted(now), '(c', 'LIMIT', 0, MOST)) do
@@ -69,7 +72,7 @@ if call('HLEN', BACKOFF) < call('ZLEXCOUNT', INDEX, '[b', '(c') then
 end
 
 save()
-many('HDEL', DATA, gone)
+if passed > 0 then call('LTRIM', AGES, passed, -1) end
 
 local old = call('ZRANGEBYSCORE', EFFECT_AGES, '-inf', '(' .. now - KEEP_EFFECTS, 'LIMIT', 0, MOST)
 more = more or #old == MOST
@@ -82,9 +85,9 @@ for _, key in ipairs(old) do
 end
 
 local foreign = 0
+forget_written()
 for rank = 0, 2 do
-  counts['cd' .. rank] = nil
   if call('LLEN', LISTS[rank]) ~= shown_of(rank) then foreign = 1 end
 end
-local strangers = call('HLEN', ACTIVE) > call('ZLEXCOUNT', INDEX, '[l', '(m') and 1 or 0
+local strangers = call('HLEN', ACTIVE) > call('ZCARD', LEASES) and 1 or 0
 return { promoted, forgotten, more and 1 or 0, foreign, strangers, unpack(recovered) }

@@ -12,5 +12,15 @@ local function hold_some(agent, a, note)
       moved = moved + 1
     end
   end
+  -- Inbox and discovery items that are ready, the agent names itself.
+  for _, list in ipairs({ a[A_INBOX], a[A_DISCOVERY] }) do
+    for _, id in ipairs({ unpack(list) }) do
+      local m = item_of(id)
+      if m and m[STATE] == 'q' and moved < MOST_AT_ONCE then
+        put(id, m, a, 'h', note, 0, 0)
+        moved = moved + 1
+      end
+    end
+  end
   return moved
 end

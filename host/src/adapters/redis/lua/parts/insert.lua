@@ -25,14 +25,16 @@ end
 -- The next number in the order of enqueueing.
 local last_seq
 local function next_seq()
-  last_seq = (last_seq or tonumber(read('cs') or 0)) + 1
-  set('cs', last_seq)
+  last_seq = last_seq or tonumber(read('cs') or 0)
+  last_seq = last_seq + 1
+  -- Written once, with the last of them.
+  counts.cs = (counts.cs or 0) + 1
   return last_seq
 end
 
 -- A new item's record, before it is anywhere.
 local function fresh_item(agent, name, type_, rank, count, try, interval)
-  return { '', agent, type_, rank, 0, count, try, interval, name, '', '', 0, 0, now, 0, '', '', 0, 0, 0, '', 0, '', 0 }
+  return { '', '', 0, 0, 0, '', '', 0, '', 0, 0, 0, 0, '-', agent, name, type_, rank, interval, count, try, 0, now, '', '' }
 end
 
 -- Put a new item where it belongs, at the tail of its queue. Returns its state.
@@ -41,7 +43,7 @@ local function insert(id, a, m, body)
   m[SEQ] = next_seq()
   m[FIRST], m[NOTE], m[DUE], m[BY_BREAKER] = state, note, due, by_breaker
   set('i' .. id, body)
-  stand('o' .. sorted(m[SEQ]) .. id)
+  put_in(ORDER, id, m[SEQ])
   enter(id, m, a, state, 'LPUSH')
   save_item(id, m)
   return state

@@ -1,30 +1,46 @@
--- Where items stand. The index is one sorted set whose members all have score 0 and begin with what they are about:
---   r<rank><seq><id><agent>       ready: what a claim walks
---   q<agent>\n<class><rank><seq><id>   of one agent: class q(ueued), w(aiting), h(eld), b (delayed by the breaker)
---   d<due><id>  l<lease end><id>  e<ended><id>  x<seq><id>   delayed, active, done, dead
---   o<seq><id>                    every item, in the order of enqueueing
---   f<time><field>                a field of the data hash that is forgotten when it is old
+-- Where items stand. Each has one place, by its state, and stands in the order of enqueueing besides:
+--   queued      `ready_…` by priority: <id><flag><agent>, by sequence number; what a claim walks. Flags: D(irect),
+--               I (shows in a list of old), X (that, with an interval to keep)
+--   delayed     `delayed`: <id>, by due time          active   `leases`: <id>, by the lease's end
+--   dead        `dead`: <id>, by sequence number      any      `order`: <id>, by sequence number
+--   done        `ages`, a list: <time>e<id>; there is also what else is forgotten after an hour: <time>f<field>
+-- The index is one sorted set whose members all have score 0 and begin with what they are about:
+--   q<agent>\n<class><rank><seq><id>   of one agent: class w(aiting), h(eld), b (delayed by the breaker)
+--   q<agent>\nq<id>                     its direct items that are ready
 --   a<agent>  n<name>\n<agent>  b<until><agent>   agents, by id, by name, and those in backoff
---   p<name>                       an agent that is not known yet and will be paused
--- Counts are the sizes of ranges; only waiting (cw), held (ch) and ready direct items (cd) are counted per priority.
+--   p<name>                            an agent that is not known yet and will be paused
+-- Counted per priority are waiting (cw), held (ch) and ready direct items (cd); and those that are done (cf).
 local LISTS = { [0] = QUEUE_HIGH, QUEUE_NORMAL, QUEUE_LOW }
+local READY = { [0] = READY_HIGH, READY_NORMAL, READY_LOW }
 
 local function of_agent(id, m, class)
+  if class == 'q' then return 'q' .. m[AGENT] .. '\nq' .. id end
   return 'q' .. m[AGENT] .. '\n' .. class .. m[RANK] .. sorted(m[SEQ]) .. id
 end
 
--- The members that stand for an item's state.
-local function members(id, m)
+local function ready_member(id, m)
+  return id .. (m[TYPE] == 'direct' and 'D' or m[INTERVAL] == 0 and 'I' or 'X') .. m[AGENT]
+end
+
+-- Put the item where it stands by its state, or (false) take it away from there.
+local function stand_as(id, m, stands)
   local state = m[STATE]
-  if state == 'q' then return 'r' .. m[RANK] .. sorted(m[SEQ]) .. id .. m[AGENT], of_agent(id, m, 'q') end
-  if state == 'w' or state == 'h' then return of_agent(id, m, state) end
-  if state == 'd' then
-    if m[BY_BREAKER] == 1 then return 'd' .. sorted(m[DUE]) .. id, of_agent(id, m, 'b') end
-    return 'd' .. sorted(m[DUE]) .. id
+  if state == 'q' then
+    put_in(READY[m[RANK]], ready_member(id, m), stands and m[SEQ])
+    if m[TYPE] == 'direct' then put_in(INDEX, of_agent(id, m, 'q'), stands and 0) end
+  elseif state == 'a' then
+    put_in(LEASES, id, stands and m[LEASED])
+  elseif state == 'd' then
+    put_in(DELAYED, id, stands and m[DUE])
+    if m[BY_BREAKER] == 1 then put_in(INDEX, of_agent(id, m, 'b'), stands and 0) end
+  elseif state == 'w' or state == 'h' then
+    put_in(INDEX, of_agent(id, m, state), stands and 0)
+  elseif state == 'x' then
+    put_in(DEAD, id, stands and m[SEQ])
+  elseif stands then
+    note_age('e' .. id)
+    count('cf', 1)
   end
-  if state == 'a' then return 'l' .. sorted(m[LEASED]) .. id end
-  if state == 'e' then return 'e' .. sorted(m[ENDED]) .. id end
-  return 'x' .. sorted(m[SEQ]) .. id
 end
 
 -- The open items of the agent that one of this type merges into; nil for direct ones, which never merge.
@@ -48,27 +64,25 @@ end
 local function is_open(state) return state == 'q' or state == 'w' or state == 'd' or state == 'h' end
 
 -- The item as the lists of old show it.
-local function entry_of(id) return fields['i' .. id] or read('i' .. id) or '' end
+local function entry_of(id) return read('i' .. id) or '' end
 
 -- Queued, waiting and held items of a priority: what its bound is about.
 local function depth_of(rank)
-  flush_index()
-  local unready = call('HMGET', DATA, 'cw' .. rank, 'ch' .. rank)
-  return call('ZLEXCOUNT', INDEX, '[r' .. rank, '(r' .. rank + 1) + (unready[1] or 0) + (unready[2] or 0)
+  sure[READY[rank]] = true
+  return call('ZCARD', READY[rank]) + (read('cw' .. rank) or 0) + (read('ch' .. rank) or 0)
     + (counts['cw' .. rank] or 0) + (counts['ch' .. rank] or 0)
 end
 
 -- How many entries its list of old should have.
 local function shown_of(rank)
-  flush_index()
-  local direct = (call('HGET', DATA, 'cd' .. rank) or 0) + (counts['cd' .. rank] or 0)
-  return call('ZLEXCOUNT', INDEX, '[r' .. rank, '(r' .. rank + 1) - direct
+  flush_sets()
+  return call('ZCARD', READY[rank]) - (read('cd' .. rank) or 0) - (counts['cd' .. rank] or 0)
 end
 
 -- Take the item out of the state that it is in.
 local function leave(id, m, a)
   local state = m[STATE]
-  vanish(members(id, m))
+  stand_as(id, m, false)
   if state == 'q' then
     if m[TYPE] == 'direct' then
       count('cd' .. m[RANK], -1)
@@ -92,7 +106,7 @@ end
 -- Put the item into a state, whose fields are set already. `push` says at which end of its list of old it shows.
 local function enter(id, m, a, state, push)
   m[STATE] = state
-  stand(members(id, m))
+  stand_as(id, m, true)
   if state == 'q' then
     readied = readied + 1
     if m[TYPE] == 'direct' then
@@ -143,7 +157,7 @@ end
 
 -- The first members of the agent's items of a class.
 local function of_class(agent, class, most)
-  flush_index()
+  flush_sets()
   local from = 'q' .. agent .. '\n' .. class
   return call('ZRANGEBYLEX', INDEX, '[' .. from, '(' .. from .. '~', 'LIMIT', 0, most)
 end
@@ -176,7 +190,7 @@ end
 local function end_claim(id, token, answer, at, try)
   if token == '' then return end
   set('t' .. token, cmsgpack.pack({ id, answer, at, try }))
-  stand('f' .. sorted(now) .. 't' .. token)
+  note_age('ft' .. token)
 end
 
 -- End an item: done or dead.
@@ -185,7 +199,7 @@ local function finish(id, m, a, state, note)
   m[NOTE], m[DUE], m[BY_BREAKER], m[ENDED] = note, 0, 0, now
   enter(id, m, a, state)
   save_item(id, m)
-  ended[#ended + 1] = id
+  if m[WATCHED] == 'W' then ended[#ended + 1] = id end
 end
 
 -- The operator's reset of old: a field of `work:backoff` that is gone while the breaker is open and not yet due.
@@ -208,4 +222,10 @@ local function save()
   save_items()
   flush()
   wake()
+end
+
+-- After a `save` in the middle: begin to gather anew.
+local function forget_written()
+  fields, nfields, gone, counts, shown, acting, outside, events, ended = {}, 0, {}, {}, {}, {}, {}, {}, {}
+  items, altered, met, changed, stood, new, remade = {}, {}, {}, {}, {}, {}, {}
 end

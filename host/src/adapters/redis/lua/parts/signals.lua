@@ -4,14 +4,11 @@ local MOST_WAKES = 64
 -- Items that this script has made ready.
 local readied = 0
 
--- One wake-up for each ready item, as far as anybody could be waiting. Best effort: who is not woken looks by itself.
+-- A wake-up for each ready item, unless there are some that nobody has taken: then nobody waits, and whoever comes to
+-- wait takes one, claims, and leaves one behind if items are left. Best effort: who is not woken looks by itself.
 local function wake()
-  for _ = 1, math.min(readied, MOST_WAKES) do
-    local left = attempt('LPUSH', WAKE, '1')
-    if type(left) ~= 'number' then return end
-    if left > MOST_WAKES then
-      attempt('LPOP', WAKE)
-      return
-    end
-  end
+  if readied == 0 or attempt('LLEN', WAKE) ~= 0 then return end
+  local tokens = {}
+  for n = 1, math.min(readied, MOST_WAKES) do tokens[n] = '1' end
+  attempt('LPUSH', WAKE, unpack(tokens))
 end

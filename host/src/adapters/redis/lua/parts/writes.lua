@@ -1,20 +1,57 @@
 -- A script reads and decides first; what it changes is gathered here and written at its end, many with one command.
 
-local fields, counts, standing, shown, acting, outside, events, ended = {}, {}, {}, {}, {}, {}, {}, {}
+-- Of the data hash: fields and values in turn, fields to delete, counters to add to.
+local fields, nfields, gone, counts = {}, 0, {}, {}
+-- Members of sorted sets by key, each with its score, or false to remove it.
+local members = {}
+-- Arguments by key of what is only ever added to or removed from it in one script.
+local added, removed = {}, {}
+-- How many go from the head of a sorted set.
+local heads = {}
+-- Entries of the lists of old by key: what to do with each, in turn.
+local shown = {}
+local acting, outside, events, ended = {}, {}, {}, {}
+-- Keys whose type is known.
+local sure, first_key = {}, nil
 
-local function set(field, value) fields[field] = value end
-local function count(field, by) counts[field] = (counts[field] or 0) + by end
--- Members of the index that are to be there, or not.
-local function stand(first, second)
-  standing[first] = true
-  if second then standing[second] = true end
+local function set(field, value)
+  fields[nfields + 1], fields[nfields + 2] = field, value
+  nfields = nfields + 2
+  known[field] = value
 end
-local function vanish(first, second)
-  standing[first] = false
-  if second then standing[second] = false end
+local function unset(field) gone[#gone + 1], known[field] = field, false end
+local function count(field, by) counts[field] = (counts[field] or 0) + by end
+-- A member of a sorted set is to be there with this score, or (false) not to be there.
+local function put_in(key, member, score)
+  local of_key = members[key]
+  if not of_key then
+    of_key = {}
+    members[key] = of_key
+  end
+  of_key[member] = score
+end
+-- Members of the index are to be there, or not.
+local function stand(member) put_in(INDEX, member, 0) end
+local function vanish(member) put_in(INDEX, member, false) end
+-- The arguments gathered for a key.
+local function for_key(gathered, key)
+  local list = gathered[key]
+  if not list then
+    list = {}
+    gathered[key] = list
+  end
+  return list
+end
+-- What is to be looked at again in an hour, and forgotten.
+local function note_age(what)
+  local list = for_key(added, AGES)
+  list[#list + 1] = sorted(now) .. what
 end
 -- An entry of a list of old: LPUSH or RPUSH it, or LREM it.
-local function show(list, command, entry) shown[#shown + 1] = { list, command, entry } end
+local function show(list, command, entry)
+  local steps = for_key(shown, list)
+  steps[#steps + 1], steps[#steps + 2] = command, entry
+end
 -- A field of one of the other hashes of old; false deletes it.
 local function tell_outside(key, field, value) outside[#outside + 1] = { key, field, value } end
 
@@ -23,45 +60,70 @@ local function many(command, key, list)
   for from = 1, #list, 4000 do call(command, key, unpack(list, from, math.min(from + 3999, #list))) end
 end
 
--- Write what is gathered for the index: before it is read again, and at the end.
-local function flush_index()
-  if next(standing) == nil then return end
-  local adds, drops = {}, {}
-  for member, stands in pairs(standing) do
-    if stands then
-      adds[#adds + 1] = 0
-      adds[#adds + 1] = member
-    else
-      drops[#drops + 1] = member
+-- Write what is gathered for sorted sets: before they are read again, and at the end.
+local function flush_sets()
+  for key, number in pairs(heads) do call('ZREMRANGEBYRANK', key, 0, number - 1) end
+  for key, list in pairs(removed) do many('ZREM', key, list) end
+  for key, list in pairs(added) do many(key == AGES and 'RPUSH' or 'ZADD', key, list) end
+  for key, of_key in pairs(members) do
+    local adds, drops = {}, {}
+    for member, score in pairs(of_key) do
+      if score then
+        adds[#adds + 1] = score
+        adds[#adds + 1] = member
+      else
+        drops[#drops + 1] = member
+      end
     end
+    many('ZREM', key, drops)
+    many('ZADD', key, adds)
   end
-  many('ZREM', INDEX, drops)
-  many('ZADD', INDEX, adds)
-  standing = {}
+  heads, removed, added, members = {}, {}, {}, {}
 end
 
--- A key of the wrong type is to be found before anything is written.
+-- A key of the wrong type is to be found before anything is written: by this command, or by the first write.
+local function check(command, key)
+  local unsure = not sure[key]
+  sure[key] = true
+  if first_key and unsure then call(command, key) end
+  first_key = first_key or key
+end
+
+-- In the order in which they are written.
 local function check_types()
-  local seen = {}
-  for _, entry in ipairs(shown) do
-    if not seen[entry[1]] then call('LLEN', entry[1]) end
-    seen[entry[1]] = true
-  end
-  for _, entry in ipairs(outside) do
-    if not seen[entry[1]] then call('HLEN', entry[1]) end
-    seen[entry[1]] = true
-  end
-  if #events > 0 then call('XLEN', EVENTS) end
+  for key in pairs(heads) do check('ZCARD', key) end
+  for key in pairs(removed) do check('ZCARD', key) end
+  for key in pairs(added) do check(key == AGES and 'LLEN' or 'ZCARD', key) end
+  for key in pairs(members) do check('ZCARD', key) end
+  for key in pairs(shown) do check('LLEN', key) end
+  if next(acting) ~= nil then check('HLEN', ACTIVE) end
+  for _, entry in ipairs(outside) do check('HLEN', entry[1]) end
+  if #events > 0 then check('XLEN', EVENTS) end
 end
 
-local function flush()
-  if next(acting) ~= nil then
-    if #shown + #outside + #events > 0 then call('HLEN', ACTIVE) end
+-- Remove entries from a list of old: they are its last, unless somebody else has been there.
+local function drop_shown(key, entries)
+  local n = #entries
+  local tail = n > 1 and call('LRANGE', key, -n, -1) or {}
+  local same = #tail == n
+  for at = 1, n do same = same and tail[n - at + 1] == entries[at] end
+  if same then return call('LTRIM', key, 0, -n - 1) end
+  for at = 1, n do call('LREM', key, -1, entries[at]) end
+end
+
+local function flush_shown(key, steps)
+  local at = 1
+  while at <= #steps do
+    local command, entries = steps[at], {}
+    while steps[at] == command do
+      entries[#entries + 1] = steps[at + 1]
+      at = at + 2
+    end
+    if command == 'LREM' then drop_shown(key, entries) else many(command, key, entries) end
   end
-  if next(acting) ~= nil or #outside + #events > 0 or #shown > 1 then check_types() end
-  for _, entry in ipairs(shown) do
-    if entry[2] == 'LREM' then call('LREM', entry[1], -1, entry[3]) else call(entry[2], entry[1], entry[3]) end
-  end
+end
+
+local function flush_acting()
   local active, idle = {}, {}
   for agent, host in pairs(acting) do
     if host then
@@ -73,19 +135,21 @@ local function flush()
   end
   many('HDEL', ACTIVE, idle)
   many('HSET', ACTIVE, active)
+end
+
+local function flush()
+  for field, by in pairs(counts) do
+    if by ~= 0 then set(field, format('%d', (read(field) or 0) + by)) end
+  end
+  check_types()
+  flush_sets()
+  for key, steps in pairs(shown) do flush_shown(key, steps) end
+  if next(acting) ~= nil then flush_acting() end
   for _, entry in ipairs(outside) do
     if entry[3] then call('HSET', entry[1], entry[2], entry[3]) else call('HDEL', entry[1], entry[2]) end
   end
-  flush_index()
-  local list = {}
-  for field, value in pairs(fields) do
-    list[#list + 1] = field
-    list[#list + 1] = value
-  end
-  many('HSET', DATA, list)
-  for field, by in pairs(counts) do
-    if by ~= 0 then call('HINCRBY', DATA, field, by) end
-  end
+  if nfields > 0 then many('HSET', DATA, fields) end
+  if #gone > 0 then many('HDEL', DATA, gone) end
   for _, event in ipairs(events) do
     local seq = call('HINCRBY', DATA, 'ce', 1)
     call('XADD', EVENTS, 'MAXLEN', '=', KEEP_EVENTS, seq .. '-0', 'at', now, 'kind', event[1], 'agent', event[2], 'item',
@@ -97,8 +161,3 @@ end
 
 -- Record an event.
 local function tell(kind, agent, item, host, detail) events[#events + 1] = { kind, agent, item, host, detail } end
-
--- After a `flush` in the middle: begin to gather anew.
-local function forget_written()
-  fields, counts, shown, acting, outside, events, ended = {}, {}, {}, {}, {}, {}, {}
-end

@@ -1,0 +1,96 @@
+//! Calls that come at the same time go to Redis as one, and are answered each by itself.
+
+use futures_util::future::join_all;
+use warren::{
+    domain::{
+        ending::{Ending, Reason},
+        ids::ClaimToken,
+        work_item::{ItemState, WorkItem},
+    },
+    ports::{
+        store::StoreError,
+        work_queue::{Completed, Completion, Enqueued},
+    },
+};
+
+use super::{harness::Harness, redis::RedisHarness, support::*};
+
+/// Calls of scripts so far.
+async fn calls(harness: &RedisHarness) -> u64 {
+    let stats: String = harness.redis(&["INFO", "commandstats"]).await;
+    let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_fcall:calls="));
+    line.unwrap().split(',').next().unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn submits_and_ends_go_together() {
+    let harness = RedisHarness::fresh(policy()).await;
+    let store = harness.store();
+    let items: Vec<WorkItem> = (0..50).map(|n| direct(&format!("a{n}"))).collect();
+    let before = calls(&harness).await;
+    let answers = join_all(items.iter().map(|item| add(&store, item))).await;
+    assert!(
+        answers
+            .iter()
+            .all(|answer| *answer == Enqueued::Added(ItemState::Queued)),
+        "{answers:?}"
+    );
+    assert!(calls(&harness).await - before <= 2, "one by itself, and the rest");
+    let claims = claim(&store, 50).await;
+    let mut ends: Vec<Completion> = claims
+        .iter()
+        .map(|claimed| completion(claimed, Ending::new(Reason::Ok, "")))
+        .collect();
+    // One is stale, one fails, one comes twice.
+    ends[7].token = ClaimToken::fresh();
+    ends[8].ending = Ending::new(Reason::Trap, "oh");
+    ends[9].generation = Some("p@1".to_owned());
+    ends.push(ends[9].clone());
+    let before = calls(&harness).await;
+    let ended = join_all(ends.iter().map(|end| store.queue.complete(end))).await;
+    assert!(calls(&harness).await - before <= 2);
+    for (n, answer) in ended.into_iter().enumerate() {
+        match n {
+            7 => assert_eq!(answer, Err(StoreError::StaleClaim)),
+            8 => assert!(matches!(answer, Ok(Completed::Retry { attempt: 2, .. })), "{answer:?}"),
+            _ => assert_eq!(answer, Ok(Completed::Done)),
+        }
+    }
+    let stats = store.queue.stats().await.unwrap();
+    assert_eq!((stats.done, stats.active, stats.delayed), (48, 1, 1));
+}
+
+#[tokio::test]
+async fn an_end_that_nobody_waits_for_any_more_is_one_all_the_same() {
+    let harness = RedisHarness::fresh(policy()).await;
+    let store = harness.store();
+    let item = direct("a");
+    add_ready(&store, &item).await;
+    let claimed = claim_one(&store).await;
+    let end = completion(&claimed, Ending::new(Reason::Ok, ""));
+    let waiting = store.queue.complete(&end);
+    // It is given up as soon as it has been asked.
+    let _ = tokio::time::timeout(std::time::Duration::ZERO, waiting).await;
+    let ended = store.queue.wait_for_end(item.id, DEADLINE).await.unwrap();
+    assert_eq!(ended.unwrap().state, ItemState::Done);
+}
+
+#[tokio::test]
+async fn wakes_up_again_while_there_is_something_left() {
+    let harness = RedisHarness::fresh(policy()).await;
+    let store = harness.store();
+    for n in 0..3 {
+        add_ready(&store, &direct(&format!("a{n}"))).await;
+    }
+    // However many wake-ups there were, who takes one item of several leaves one for the next who waits.
+    for left in [2, 1] {
+        store.queue.wait_for_work(DEADLINE).await;
+        claim_one(&store).await;
+        let tokens: i64 = harness.redis(&["LLEN", "{test}:warren:wake"]).await;
+        assert!(tokens >= 1, "{left} items are left");
+    }
+    claim_one(&store).await;
+    claim_none(&store).await;
+    let tokens: i64 = harness.redis(&["LLEN", "{test}:warren:wake"]).await;
+    assert_eq!(tokens, 0);
+}
