@@ -23,9 +23,9 @@ mod store_contract {
     pub mod queue;
     pub mod races;
     pub mod redis;
-    pub mod redis_breaker;
     pub mod redis_days;
     pub mod redis_familiar;
+    pub mod redis_shows;
     pub mod reopen;
     pub mod sqlite;
     pub mod state;

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use redis::{Client, FromRedisValue};
+use redis::{Client, FromRedisValue, aio::MultiplexedConnection};
 use tempfile::TempDir;
 use warren::{
     adapters::redis::{ConnectError, RedisConfig, RedisStore, StoreClock},
@@ -20,7 +20,7 @@ use warren::{
     ports::store::{Store, StorePolicy},
 };
 
-use super::{harness::Harness, support::DEADLINE};
+use super::{harness::Harness, model::seen::Seen, redis_shows, support::DEADLINE};
 
 /// A running `redis-server`, killed when it is dropped.
 pub struct Server(Child);
@@ -64,6 +64,8 @@ pub fn url(folder: &Path) -> String {
     format!("redis+unix://{}", folder.join("redis.sock").display())
 }
 
+/// When every case begins.
+const START: i64 = 1_750_000_000_000;
 /// In front of every key of these tests.
 pub const PREFIX: &str = "{test}:";
 
@@ -95,9 +97,18 @@ pub struct RedisHarness {
     // Dropped in this order: the store, its server, its folder.
     store: RedisStore,
     server: Option<Server>,
-    folder: TempDir,
+    folder: Arc<TempDir>,
     time: Arc<AtomicI64>,
     policy: StorePolicy,
+    /// A connection of operators of old.
+    beside: Option<MultiplexedConnection>,
+}
+
+/// A server for many short cases, one after the other; what it holds is gone when it stops.
+pub struct Shared {
+    _server: Server,
+    folder: Arc<TempDir>,
+    beside: MultiplexedConnection,
 }
 
 impl RedisHarness {
@@ -132,9 +143,44 @@ fn by_hand(time: &Arc<AtomicI64>) -> StoreClock {
 }
 
 impl Harness for RedisHarness {
+    type Place = Shared;
+
+    async fn place() -> Shared {
+        let folder = Arc::new(TempDir::new().unwrap());
+        let server = Server::start(folder.path(), &["--appendonly", "no"]);
+        connect(config(folder.path(), &StorePolicy::default(), StoreClock::Redis)).await;
+        let client = Client::open(url(folder.path())).unwrap();
+        Shared {
+            _server: server,
+            folder,
+            beside: client.get_multiplexed_async_connection().await.unwrap(),
+        }
+    }
+
+    async fn fresh_in(place: &Shared, policy: StorePolicy) -> RedisHarness {
+        let time = Arc::new(AtomicI64::new(START));
+        let mut beside = place.beside.clone();
+        redis::cmd("FLUSHALL").query_async::<()>(&mut beside).await.unwrap();
+        RedisHarness {
+            store: connect(config(place.folder.path(), &policy, by_hand(&time))).await,
+            server: None,
+            folder: place.folder.clone(),
+            time,
+            policy,
+            beside: Some(beside),
+        }
+    }
+
+    async fn shows(&self, seen: &Seen) -> Result<(), String> {
+        match &self.beside {
+            Some(connection) => redis_shows::agree(connection.clone(), seen).await,
+            None => Ok(()),
+        }
+    }
+
     async fn fresh(policy: StorePolicy) -> RedisHarness {
-        let folder = TempDir::new().unwrap();
-        let time = Arc::new(AtomicI64::new(1_750_000_000_000));
+        let folder = Arc::new(TempDir::new().unwrap());
+        let time = Arc::new(AtomicI64::new(START));
         let server = Server::start(folder.path(), &[]);
         RedisHarness {
             store: connect(config(folder.path(), &policy, by_hand(&time))).await,
@@ -142,6 +188,7 @@ impl Harness for RedisHarness {
             folder,
             time,
             policy,
+            beside: None,
         }
     }
 

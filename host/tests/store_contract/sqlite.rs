@@ -20,7 +20,7 @@ use warren::{
     },
 };
 
-use super::{harness::Harness, support::host};
+use super::{harness::Harness, model::seen::Seen, support::host};
 
 /// A clock that moves when it is told to.
 #[derive(Default)]
@@ -51,6 +51,18 @@ fn open(folder: &TempDir, clock: &Arc<HandClock>, policy: &StorePolicy) -> Sqlit
 }
 
 impl Harness for SqliteHarness {
+    type Place = ();
+
+    async fn place() {}
+
+    async fn fresh_in((): &(), policy: StorePolicy) -> SqliteHarness {
+        SqliteHarness::fresh(policy).await
+    }
+
+    async fn shows(&self, _: &Seen) -> Result<(), String> {
+        Ok(())
+    }
+
     async fn fresh(policy: StorePolicy) -> SqliteHarness {
         let (folder, clock) = (TempDir::new().unwrap(), Arc::new(HandClock::default()));
         SqliteHarness {
