@@ -8,10 +8,12 @@ mod client;
 mod completions;
 mod config;
 mod dev;
+mod events;
 mod exit;
 mod hub;
 mod output;
 mod plugin;
+mod queue;
 mod run;
 mod status;
 mod submit;
@@ -61,8 +63,12 @@ enum Command {
     Submit(submit::Args),
     /// How a host and its cluster are doing.
     Status(status::Args),
-    /// What is known of an agent, and why it runs or does not.
+    /// All agents, or one: why it runs or does not; pause and resume it, command its breaker.
     Agent(agent::Args),
+    /// The queue in numbers and items, and its dead letters.
+    Queue(queue::Args),
+    /// What has happened in the cluster, and what happens now.
+    Events(events::Args),
     /// The plugins of a host, and what a component is.
     Plugin(plugin::Args),
     /// Check the configuration, or show what holds.
@@ -90,6 +96,8 @@ pub fn main() -> ExitCode {
         Command::Submit(args) => submit::run(global, args),
         Command::Status(args) => status::run(global, &args),
         Command::Agent(args) => agent::run(global, &args),
+        Command::Queue(args) => queue::run(global, &args),
+        Command::Events(args) => events::run(global, &args),
         Command::Plugin(args) => plugin::run(global, &args),
         Command::Config(args) => config::run(global, &args),
         Command::Completions(args) => completions::run(&args),

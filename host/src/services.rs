@@ -14,3 +14,4 @@ pub mod plugins;
 pub mod poller;
 pub mod reclaim;
 pub mod runner;
+pub mod store_watch;

@@ -25,6 +25,7 @@ use std::{
 
 use reqwest::{Method, RequestBuilder};
 use tempfile::TempDir;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use warren::{
     adapters::{
@@ -44,7 +45,7 @@ use warren::{
     domain::{
         agent::AgentDefinition,
         ending::{Ending, Reason},
-        ids::{ClaimToken, HostName},
+        ids::{ClaimToken, HostName, Term},
         secret::Secret,
         time::UnixMillis,
     },
@@ -52,6 +53,7 @@ use warren::{
         store::{Store, StorePolicy},
         work_queue::{ClaimRequest, Completion},
     },
+    services::election::Standing,
 };
 
 const TOKEN: &str = "a-token-of-the-test-s-own";
@@ -105,6 +107,7 @@ struct Served {
     store: Store,
     stop: CancellationToken,
     server: tokio::task::JoinHandle<anyhow::Result<()>>,
+    standing: watch::Sender<Standing>,
     folder: TempDir,
 }
 
@@ -136,6 +139,7 @@ impl Served {
         let address = listener.local_addr().unwrap();
         let (state, metrics) = (Arc::new(HostState::default()), Arc::new(Metrics::new(&name).unwrap()));
         let store = sqlite.store();
+        let standing = watch::Sender::new(Standing::Leading(Term(1)));
         let context = Arc::new(ApiContext {
             host: HostFacts {
                 name,
@@ -149,7 +153,8 @@ impl Served {
             definitions: Arc::new(AgentFiles::new(&agents, clock)),
             plugins: Arc::new(ToldPlugins),
             metrics: metrics.clone(),
-            access: Access::new(address, Vec::new(), &Secret::from(TOKEN.to_owned())),
+            access: Access::new(address, Vec::new(), &Secret::from(TOKEN.to_owned())).into(),
+            standing: Some(standing.subscribe()),
         });
         let stop = CancellationToken::new();
         let server = tokio::spawn(api::serve(listener, context, stop.clone()));
@@ -161,6 +166,7 @@ impl Served {
             store,
             stop,
             server,
+            standing,
             folder,
         }
     }

@@ -31,8 +31,8 @@
 //! | 24 errors reported as success | `runner::a_failure_marks_nothing_read` |
 //! | 25 marked read after a failure | `runner::{a_failure_marks_nothing_read, success_is_told_in_order}` |
 //! | 26 metrics that lie | `runner::a_panic_is_counted_once_and_the_others_are_handed_back`, `sweeps::transitions_are_counted_once`; unit tests of `app::metrics` |
-//! | 27 variables that nobody reads | unit tests of `app::config::load` |
-//! | 28 a store without persistence | `store_contract::{kill, reopen}` |
+//! | 27 variables that nobody reads | `deploy::configuration::{each_variable_is_one_that_the_program_reads, a_variable_without_the_prefix_or_with_a_slip_is_found, a_host_without_the_address_of_its_store_does_not_start_on_a_store_of_its_own}`; unit tests of `app::config::load` |
+//! | 28 a store without persistence | `deploy::store::{what_it_has_acknowledged_is_on_a_disk_that_outlives_the_pod, a_store_that_forgets_is_found, a_killed_store_comes_back_with_everything}`; `store_contract::{kill, reopen}` |
 
 #[cfg(test)]
 mod services {

@@ -129,7 +129,9 @@ fn context(
             address,
             Vec::new(),
             &Secret::from("a token that nobody uses".to_owned()),
-        ),
+        )
+        .into(),
+        standing: None,
     }
 }
 

@@ -26,8 +26,8 @@ use warren::{
         sandbox::{Activated, Activation, ComponentFacts, PrepareError, Prepared, Sandbox, Verdict},
         store::{QueueStats, StoreError, StoreHealth},
         work_queue::{
-            ClaimRequest, Claimed, Completed, Completion, Enqueued, Fence, GiveBack, ItemFilter, Renewal, Swept,
-            WorkQueue,
+            ClaimRequest, Claimed, Completed, Completion, Enqueued, Fence, GiveBack, ItemFilter, ItemPage, Renewal,
+            Requeued, Swept, WorkQueue,
         },
     },
 };
@@ -163,13 +163,13 @@ impl WorkQueue for TimedQueue {
     async fn item(&self, id: ItemId) -> Result<Option<ItemRecord>, StoreError> {
         self.queue.item(id).await
     }
-    async fn items(&self, filter: &ItemFilter) -> Result<Vec<ItemRecord>, StoreError> {
-        self.queue.items(filter).await
+    async fn page(&self, filter: &ItemFilter) -> Result<ItemPage, StoreError> {
+        self.queue.page(filter).await
     }
     async fn stats(&self) -> Result<QueueStats, StoreError> {
         self.queue.stats().await
     }
-    async fn requeue_dead(&self, items: &[ItemId]) -> Result<u64, StoreError> {
+    async fn requeue_dead(&self, items: &[ItemId]) -> Result<Vec<Requeued>, StoreError> {
         self.queue.requeue_dead(items).await
     }
     async fn purge_dead(&self, items: &[ItemId]) -> Result<u64, StoreError> {

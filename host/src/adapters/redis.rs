@@ -95,6 +95,11 @@ impl RedisStore {
         })
     }
 
+    /// For people: what and where it is, without secrets.
+    pub fn description(&self) -> &str {
+        &self.description
+    }
+
     /// The store as its ports.
     pub fn store(&self) -> Store {
         let store = Arc::new(self.clone());

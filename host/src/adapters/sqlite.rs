@@ -13,6 +13,7 @@ mod enqueue;
 mod events;
 mod finish;
 mod leadership;
+mod list;
 mod open;
 mod places;
 mod plugins;
@@ -63,6 +64,7 @@ pub struct SqliteStore {
     incarnation: String,
     description: String,
     file: Arc<OpenFile>,
+    max_queue: u64,
 }
 
 impl SqliteStore {
@@ -79,6 +81,7 @@ impl SqliteStore {
         let opened = open::open(&path, wall)?;
         let file = Arc::new(OpenFile::at(&path)?);
         let wakes = Arc::new(Wakes::new(opened.last_event));
+        let max_queue = policy.max_queue;
         let start = Start {
             writer: opened.writer,
             reader: opened.reader,
@@ -96,7 +99,13 @@ impl SqliteStore {
             incarnation: opened.incarnation,
             description: format!("SQLite file {}", path.display()),
             file,
+            max_queue,
         })
+    }
+
+    /// For people: what and where it is.
+    pub fn description(&self) -> &str {
+        &self.description
     }
 
     /// The store as its ports.

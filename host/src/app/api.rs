@@ -8,23 +8,41 @@
 //! | `GET /health` | 200 while the process lives; a task that fails ends the process |
 //! | `GET /ready` | [`types::ReadyView`], 200 or 503 |
 //! | `GET /api/v1/status` | [`types::StatusView`] |
-//! | `GET /api/v1/agents` | [`types::AgentList`]: every definition |
-//! | `GET /api/v1/agents/{name}` | [`types::AgentView`]; by name or id |
+//! | `GET /api/v1/agents?after=NEXT&limit=N` | [`types::AgentList`]: every agent that is known or has a definition |
+//! | `GET /api/v1/agents/{name}` | [`types::AgentView`]; by name or id, here and below |
+//! | `POST /api/v1/agents/{name}/pause`, `…/resume` | [`types::AgentChange`] |
+//! | `POST /api/v1/agents/{name}/breaker/reset`, `…/force-open`, `…/disable` | [`types::AgentChange`] |
 //! | `GET /api/v1/plugins` | [`types::PluginList`] |
+//! | `GET /api/v1/queue` | [`types::QueueStatsView`] |
+//! | `GET /api/v1/items?state=&agent=&type=&reason=&limit=N&after=NEXT` | [`types::ItemList`], newest first |
+//! | `POST /api/v1/dead/requeue`, `…/purge` | does a bounded part of a [`types::DeadRequest`]: [`types::DeadAnswer`] |
 //! | `POST /api/v1/items` | submits a [`types::SubmitRequest`]: 201 with [`types::SubmitResponse`], 429 when full |
 //! | `GET /api/v1/items/{id}?wait=SECONDS` | [`types::ItemView`], at the latest after `wait` (at most 60) |
-//! | `GET /api/v1/events?after=SEQ&limit=N&wait=SECONDS` | [`types::EventList`], oldest first |
+//! | `GET /api/v1/events?after=SEQ&limit=N&wait=SECONDS` | [`types::EventList`], oldest first; `kind=A,B` and `agent=NAME` \
+//! select, here and below |
+//! | `GET /api/v1/events/stream?after=SEQ` | as server-sent events, from now on if there is no `after`: [`types::EventView`] \
+//! with its number as `id`, [`types::EventsLost`] as `event: lost`, a comment every 15 s; heeds `Last-Event-ID`; ends after \
+//! five minutes, to be asked for again |
 //!
-//! Anything else is a [`types::ErrorBody`].
+//! Anything else is a [`types::ErrorBody`]; a parameter that is not known is one, too. So many requests may wait at once
+//! ([`MOST_WAITING`]), streams among them; further ones are answered 503, and probes always find a connection.
 
 pub mod access;
+mod agents;
+mod body;
+mod command;
 pub mod context;
+mod dead;
 mod error;
 mod events;
 mod items;
 mod probes;
+mod query;
+mod queue;
 mod read;
 mod server;
+mod starting;
+mod stream;
 pub mod token;
 pub mod types;
 mod views;
@@ -35,21 +53,26 @@ use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::anyhow;
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, FromRequestParts, Path, Query, Request, State},
-    http::{HeaderValue, StatusCode, header, request::Parts},
-    middleware::{self, Next},
-    response::{IntoResponse, Response},
+    extract::{DefaultBodyLimit, FromRequestParts, Path, Request},
+    http::{StatusCode, request::Parts},
+    middleware,
     routing::{get, post},
 };
-use serde::de::DeserializeOwned;
-use tokio::{net::TcpListener, time};
+use tokio::{
+    net::TcpListener,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time,
+};
 use tokio_util::sync::CancellationToken;
 
-use self::{context::ApiContext, error::ApiError};
+pub use self::starting::serve_starting;
+use self::{access::guard, context::ApiContext, error::ApiError, query::Params};
 use crate::ports::store::StoreError;
 
 /// The longest that a request may wait for something to happen.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// Requests that may wait at once: they leave connections to those that are answered at once.
+const MOST_WAITING: usize = server::MOST_CONNECTIONS - 64;
 
 /// What handlers get.
 #[derive(Clone)]
@@ -57,6 +80,7 @@ struct Api {
     context: Arc<ApiContext>,
     /// Ends waiting requests.
     stop: CancellationToken,
+    waiting: Arc<Semaphore>,
 }
 
 impl std::ops::Deref for Api {
@@ -76,8 +100,29 @@ impl Api {
         }
     }
 
-    /// A call that waits for something to happen, cut short when the host stops.
+    /// The right to wait, for as long as what is returned is kept.
+    fn may_wait(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        Arc::clone(&self.waiting).try_acquire_owned().map_err(|_| {
+            ApiError::busy(format!(
+                "{MOST_WAITING} requests wait on this host already, which is its limit; try again later, or ask another host"
+            ))
+        })
+    }
+
+    /// A call that may wait for something to happen, cut short when the host stops.
     async fn wait<T>(
+        &self,
+        at_most: Duration,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, ApiError> {
+        let _permit = match at_most {
+            Duration::ZERO => None,
+            _ => Some(self.may_wait()?),
+        };
+        self.until_stopped(at_most, call).await
+    }
+
+    async fn until_stopped<T>(
         &self,
         at_most: Duration,
         call: impl Future<Output = Result<T, StoreError>>,
@@ -110,43 +155,61 @@ pub async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 /// Serve until `stop`, then finish what is being answered.
-pub async fn serve(listener: TcpListener, context: Arc<ApiContext>, stop: CancellationToken) -> anyhow::Result<()> {
-    let router = router(Api {
+pub async fn serve(mut listener: TcpListener, context: Arc<ApiContext>, stop: CancellationToken) -> anyhow::Result<()> {
+    let access = Arc::clone(&context.access);
+    let checked = middleware::from_fn_with_state(access, guard);
+    let api = Api {
         context,
         stop: stop.clone(),
-    });
-    server::serve(listener, router, stop).await
+        waiting: Arc::new(Semaphore::new(MOST_WAITING)),
+    };
+    let routers = server::Routers {
+        reserved: monitoring()
+            .fallback(busy)
+            .with_state(api.clone())
+            .layer(checked.clone()),
+        all: router(api).layer(checked),
+    };
+    server::serve(&mut listener, routers, stop).await
 }
 
-fn router(api: Api) -> Router {
+/// What monitoring asks, which is answered when there is no place for anything else.
+fn monitoring() -> Router<Api> {
     Router::new()
         .route("/metrics", get(probes::metrics))
         .route("/health", get(probes::health))
         .route("/ready", get(probes::ready))
+}
+
+async fn busy() -> ApiError {
+    ApiError::busy(format!(
+        "this host has {} connections already, which is its limit; close some, or try again later",
+        server::MOST_CONNECTIONS
+    ))
+}
+
+fn router(api: Api) -> Router {
+    monitoring()
         .route("/api/v1/status", get(read::status))
-        .route("/api/v1/agents", get(read::agents))
-        .route("/api/v1/agents/{name}", get(read::agent))
+        .route("/api/v1/agents", get(agents::list))
+        .route("/api/v1/agents/{name}", get(agents::show))
+        .route("/api/v1/agents/{name}/pause", post(command::pause))
+        .route("/api/v1/agents/{name}/resume", post(command::resume))
+        .route("/api/v1/agents/{name}/breaker/reset", post(command::reset))
+        .route("/api/v1/agents/{name}/breaker/force-open", post(command::force_open))
+        .route("/api/v1/agents/{name}/breaker/disable", post(command::disable))
+        .route("/api/v1/queue", get(queue::stats))
+        .route("/api/v1/dead/requeue", post(dead::requeue))
+        .route("/api/v1/dead/purge", post(dead::purge))
         .route("/api/v1/plugins", get(read::plugins))
-        .route("/api/v1/items", post(items::submit))
+        .route("/api/v1/items", get(queue::list).post(items::submit))
         .route("/api/v1/items/{id}", get(items::show))
         .route("/api/v1/events", get(events::list))
+        .route("/api/v1/events/stream", get(stream::stream))
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         .layer(DefaultBodyLimit::max(items::LARGEST_BODY))
-        .layer(middleware::from_fn_with_state(api.clone(), guard))
         .with_state(api)
-}
-
-async fn guard(State(api): State<Api>, request: Request, next: Next) -> Response {
-    let mut response = match api.access.check(request.method(), request.uri(), request.headers()) {
-        Ok(()) => next.run(request).await,
-        Err(error) => error.into_response(),
-    };
-    // Nothing here is worth keeping, and none of it is a page.
-    let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
 }
 
 async fn unknown_path(request: Request) -> ApiError {
@@ -158,18 +221,10 @@ async fn unknown_method(request: Request) -> ApiError {
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
 }
 
-/// The query, or a JSON error.
-struct Params<T>(T);
-
-impl<T: DeserializeOwned> FromRequestParts<Api> for Params<T> {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Params<T>, ApiError> {
-        match Query::from_request_parts(parts, api).await {
-            Ok(Query(params)) => Ok(Params(params)),
-            Err(rejection) => Err(ApiError::invalid(rejection.body_text())),
-        }
-    }
+/// How long a request may wait, as its parameter `wait` says: in seconds.
+fn wait_of(params: &Params) -> Result<Duration, ApiError> {
+    let wait = params.number("wait", 0..=LONGEST_WAIT.as_secs())?;
+    Ok(Duration::from_secs(wait.unwrap_or(0)))
 }
 
 /// The one variable segment of a path, or a JSON error.

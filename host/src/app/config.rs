@@ -2,7 +2,7 @@
 //!
 //! There is one struct per section, whose fields are the documentation; `warren.example.toml` shows them all, and a test
 //! holds it to them. The set of keys is read off the defaults, so that a key exists nowhere twice. Layers, from the weakest:
-//! defaults, `HOSTNAME`, the file, `HUB_URL` and `HUB_API_KEY`, `WARREN_…` variables. Everything that is wrong is reported
+//! defaults, `HOSTNAME`, the file, `HUB_URL`, `HUB_API_KEY` and `REDIS_URL`, `WARREN_…` variables. Everything that is wrong is reported
 //! at once.
 
 pub mod api;
@@ -22,7 +22,10 @@ mod schema;
 pub mod secret;
 pub mod store;
 
-use std::path::{Path, PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -82,6 +85,18 @@ impl Config {
         path.map_or_else(|| self.host.data_dir.join(name), Path::to_owned)
     }
 
+    /// Where others reach the API that listens on `listened`.
+    pub fn advertised_address(&self, listened: SocketAddr) -> String {
+        match &self.api.advertise {
+            Some(address) => address.trim_end_matches('/').to_owned(),
+            None if listened.ip().is_unspecified() => {
+                let name = self.host.name.clone().unwrap_or_else(host::machine_name);
+                format!("http://{name}:{}", listened.port())
+            }
+            None => format!("http://{listened}"),
+        }
+    }
+
     /// What the store decides by.
     pub fn store_policy(&self) -> StorePolicy {
         let queue = &self.queue;
@@ -108,6 +123,7 @@ impl Config {
         let mut checks = Checks::default();
         self.host.check(&mut checks);
         self.hub.check(&mut checks);
+        self.store.check(&mut checks);
         self.leader.check(&mut checks);
         self.queue.check(&mut checks);
         self.breaker.check(&mut checks);
@@ -122,6 +138,7 @@ impl Config {
     fn resolve(&mut self) {
         self.host.name.get_or_insert_with(host::machine_name);
         self.store.path = Some(self.store_path());
+        self.store.kind = self.store.effective_kind();
         self.api.token_file = Some(self.token_file());
     }
 }
@@ -138,6 +155,31 @@ mod tests {
         assert_eq!(config.breaker.policy(), BreakerPolicy::default());
         assert_eq!(config.limits.limits(), Limits::default());
         assert!(config.check().into_failures().is_empty());
+    }
+
+    #[test]
+    fn others_are_told_an_address_that_they_can_use() {
+        let mut config = Config::default();
+        config.host.name = Some("h1".to_owned());
+        let advertised = |config: &Config, listened: &str| config.advertised_address(listened.parse().unwrap());
+        assert_eq!(advertised(&config, "10.0.0.7:9090"), "http://10.0.0.7:9090");
+        assert_eq!(advertised(&config, "0.0.0.0:9090"), "http://h1:9090");
+        config.api.advertise = Some("http://warren.example:80/".to_owned());
+        assert_eq!(advertised(&config, "0.0.0.0:9090"), "http://warren.example:80");
+    }
+
+    #[test]
+    fn the_familiar_variable_means_redis_and_an_explicit_kind_wins() {
+        let mut config = Config::default();
+        assert_eq!(config.store.effective_kind(), store::StoreKind::Sqlite);
+        config.store.url = Some("redis://127.0.0.1".to_owned().into());
+        assert_eq!(config.store.effective_kind(), store::StoreKind::Redis);
+        config.store.kind = store::StoreKind::Sqlite;
+        assert_eq!(config.store.effective_kind(), store::StoreKind::Sqlite);
+        assert!(config.check().into_failures().is_empty());
+        config.store.kind = store::StoreKind::Redis;
+        config.store.url = None;
+        assert_eq!(config.check().into_failures().len(), 1);
     }
 
     #[test]

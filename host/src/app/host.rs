@@ -1,6 +1,6 @@
 //! One host, wired: in which order its parts start, and in which order they stop.
 //!
-//! Start: API port, store, plugins; then the stages *serving* (API), *keeping* (leases, recovery), *running* (claims and
+//! Start: API port, store (until it is there, the API says what is waited for), plugins; then the stages *serving* (API), *keeping* (leases, recovery), *running* (claims and
 //! runs items) and *coordinating* (election and leader-only work), so that nothing is claimed before it can be renewed.
 //!
 //! Stop, on SIGTERM: `/ready` turns red; *coordinating* stops and joins its work and releases the lease, so that a
@@ -10,34 +10,32 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow};
-use tokio::{
-    net::TcpListener,
-    sync::{Notify, watch},
-    task, time,
-};
-use tokio_util::task::TaskTracker;
+use tokio::{net::TcpListener, sync::Notify, task, time};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, info, warn};
 
 use super::{
-    api::{self, context::HostState},
+    api::{self, access::Access, context::HostState, token},
     config::{Config, host::Role},
-    parts::Parts,
+    parts::{Basics, Parts, make_data_dir},
+    store::OpenStore,
     supervisor::Stage,
 };
 use crate::{
-    adapters::sqlite::SqliteStore,
+    adapters::boot_clock::BootClock,
     domain::ids::{HolderId, HostName},
-    ports::definitions::Definitions,
+    ports::{definitions::Definitions, store::StoreError},
     services::{
         census::Census,
         claims::Claims,
         discovery::{Discovery, DiscoveryConfig},
         dispatch::{Dispatch, DispatchConfig},
-        election::{Election, ElectionConfig, LeaderTask, Standing},
+        election::{Election, ElectionConfig, LeaderTask},
         intake::Intake,
         leader_state::LeaderNotes,
         poller::{Poller, PollerConfig},
         reclaim::Reclaim,
+        store_watch::StoreWatch,
     },
 };
 
@@ -47,8 +45,17 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often the leader counts what describes the cluster.
 const CENSUS_EVERY: Duration = Duration::from_secs(5);
 
+/// How often the store is asked whether it still is the one that this host knows.
+const WATCH_STORE_EVERY: Duration = Duration::from_secs(10);
+
 /// How long what has nothing to drain may take to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
+
+/// The longest that stopping takes if activations may go on for `grace`: how long whoever sends SIGTERM waits before it
+/// kills. What each step of [`Host::stop`] may take, added up.
+pub fn longest_stop(grace: Duration) -> Duration {
+    grace + 6 * STOP_WITHIN
+}
 
 /// A host that runs.
 pub struct Host {
@@ -62,40 +69,53 @@ pub struct Host {
     serving: Stage,
     /// Effects that were sent and are being recorded.
     under_way: TaskTracker,
-    store: SqliteStore,
+    store: OpenStore,
     grace: Duration,
 }
 
 impl Host {
-    /// Start everything. A wrong configuration, a store that can't be opened or a port that is taken is an error. A Hub
-    /// that is down or a broken plugin is not: `/ready` says so, and the host goes on.
+    /// Start everything. A wrong configuration, a store that can't be opened or a port that is taken is an error. A Redis
+    /// or a Hub that is down or a broken plugin is not: `/ready` says so, and the host waits or goes on.
     pub async fn start(config: &Config) -> anyhow::Result<Host> {
         // The port first: it is the likeliest thing to be taken, and nothing needs undoing yet.
-        let listener = api::listen(config.api.listen).await?;
+        let mut listener = api::listen(config.api.listen).await?;
         let address = listener.local_addr().context("the API's address")?;
-        let parts = Parts::open(config)?;
+        make_data_dir(config)?;
+        let basics = Basics {
+            name: config.host_name()?,
+            state: Arc::default(),
+            clock: Arc::new(BootClock),
+            access: Arc::new(Access::new(
+                address,
+                config.api.hosts.clone(),
+                &token::load_or_create(config)?,
+            )),
+        };
+        let opened = open_store(config, &basics, &mut listener).await?;
+        let description = opened.description().to_owned();
+        let parts = Parts::make(config, basics, opened)?;
         let name = parts.name.clone();
         let host = Host {
             address,
             state: Arc::clone(&parts.state),
-            serving: parts.serve(config, listener)?,
+            serving: parts.serve(config, listener),
             keeping: parts.keep(config),
             running: Stage::new("running"),
             coordinating: Stage::new("coordinating"),
             under_way: parts.guest_services.under_way.clone(),
-            store: parts.sqlite.clone(),
+            store: parts.opened.clone(),
             grace: config.host.grace_period,
             name,
         };
-        info!(host = %host.name, %address, store = %parts.description, "listening");
+        info!(host = %host.name, %address, store = description, "listening");
         host.begin(config, parts).await
     }
 
     async fn begin(mut self, config: &Config, parts: Parts) -> anyhow::Result<Host> {
         report_definitions(Arc::clone(&parts.definitions)).await?;
-        parts.plugins.load_all().await.context("host.plugin_dir")?;
+        parts.load_plugins().await?;
         self.state.plugins_loaded();
-        let recovered = parts.sqlite.take_over().await?;
+        let recovered = parts.opened.take_over().await?;
         if recovered > 0 {
             warn!(
                 recovered,
@@ -154,9 +174,9 @@ impl Host {
                 stop_within: STOP_WITHIN,
             },
             holder: HolderId::fresh(self.name.clone()),
-            address: format!("http://{}", self.address),
+            address: config.advertised_address(self.address),
             tasks: leader_tasks(config, parts, &intake, ended),
-            standing: watch::Sender::new(Standing::Unknown),
+            standing: parts.standing.clone(),
         }
     }
 
@@ -192,6 +212,20 @@ impl Host {
         info!(host = %self.name, "stopped");
         first
     }
+}
+
+/// Open the store; while that takes, the API says what is waited for.
+async fn open_store(config: &Config, basics: &Basics, listener: &mut TcpListener) -> anyhow::Result<OpenStore> {
+    let stop = CancellationToken::new();
+    let open = async {
+        // Also an error ends the waiting.
+        let _opened = stop.clone().drop_guard();
+        OpenStore::open(config, &basics.name, Arc::clone(&basics.clock), &basics.state).await
+    };
+    let (state, access) = (Arc::clone(&basics.state), Arc::clone(&basics.access));
+    let (opened, served) = tokio::join!(open, api::serve_starting(listener, state, access, stop.clone()));
+    served?;
+    opened
 }
 
 /// Say at the start which definitions are wrong, not only once the Hub names their agents.
@@ -243,11 +277,31 @@ fn leader_tasks(config: &Config, parts: &Parts, intake: &Arc<Intake>, ended: Arc
 
 impl Parts {
     /// The API, on a port that is bound already.
-    fn serve(&self, config: &Config, listener: TcpListener) -> anyhow::Result<Stage> {
+    fn serve(&self, config: &Config, listener: TcpListener) -> Stage {
         let mut stage = Stage::new("serving");
-        let context = self.api_context(config, &listener)?;
+        let context = self.api_context(config);
         stage.spawn("api", |stop| api::serve(listener, context, stop));
-        Ok(stage)
+        stage
+    }
+
+    /// Read and compile the plugins. A store that is away for a moment, and can't number them, is waited for.
+    async fn load_plugins(&self) -> anyhow::Result<()> {
+        let mut told = false;
+        loop {
+            match self.plugins.load_all().await {
+                Err(error) if matches!(error.downcast_ref(), Some(StoreError::Unavailable(_))) => {
+                    if !told {
+                        warn!(
+                            error = format!("{error:#}"),
+                            "waiting for the store to number the plugins"
+                        );
+                    }
+                    told = true;
+                    time::sleep(LOOK_EVERY).await;
+                }
+                loaded => return loaded.context("host.plugin_dir"),
+            }
+        }
     }
 
     /// What keeps leases alive and recovers what others have lost.
@@ -262,6 +316,15 @@ impl Parts {
             call_timeout: config.leader.store_timeout,
         };
         stage.spawn("reclaim", |stop| reclaim.run(stop));
+        let watch = StoreWatch {
+            queue: Arc::clone(&self.store.queue),
+            events: Arc::clone(&self.store.events),
+            plugins: Arc::clone(&self.plugins),
+            host: self.name.clone(),
+            every: WATCH_STORE_EVERY,
+            call_timeout: config.leader.store_timeout,
+        };
+        stage.spawn("store-watch", |stop| watch.run(stop));
         stage
     }
 }

@@ -87,6 +87,7 @@ pub struct Metrics {
     queue_depth: IntGaugeVec,
     queue_items: IntGaugeVec,
     queue_oldest: Gauge,
+    dead_oldest: Gauge,
     active_tasks: IntGauge,
     agents_in_backoff: IntGauge,
     backoff_remaining: GaugeVec,
@@ -210,6 +211,10 @@ impl Metrics {
                 "botburrow_queue_oldest_seconds",
                 "How long the oldest ready item has been ready",
             ))?,
+            dead_oldest: of_cluster.add(Gauge::new(
+                "botburrow_queue_dead_oldest_seconds",
+                "How long that dead item has been dead that was enqueued first: nothing but an operator takes it away",
+            ))?,
             active_tasks: of_cluster.gauge("botburrow_queue_active_tasks", "Items that are being run")?,
             agents_in_backoff: of_cluster.gauge(
                 "botburrow_queue_agents_in_backoff",
@@ -272,6 +277,8 @@ impl Metrics {
         }
         self.queue_oldest
             .set(queue.oldest_queued.unwrap_or_default().as_secs_f64());
+        self.dead_oldest
+            .set(queue.oldest_dead.unwrap_or_default().as_secs_f64());
         self.active_tasks.set(gauge(queue.active));
         self.agents_in_backoff.set(gauge(queue.agents_in_backoff));
 

@@ -6,34 +6,37 @@ use std::{
     os::unix::fs::DirBuilderExt,
     path::Path,
     sync::{Arc, Mutex},
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::Instant,
 };
 
 use anyhow::{Context, anyhow};
-use tokio::{net::TcpListener, runtime::Handle, sync::Notify};
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, watch},
+};
 use tokio_util::task::TaskTracker;
 
 use super::{
     api::{
         access::Access,
         context::{ApiContext, HostFacts, HostState, PluginDirectory},
-        token,
     },
-    config::{Config, hub::Idempotency},
+    config::{Config, host::Role, hub::Idempotency},
     metrics::Metrics,
     observed_hub::ObservedHub,
+    store::OpenStore,
 };
 use crate::{
     adapters::{
-        boot_clock::BootClock,
         files::{AgentFiles, PluginFolder},
         hub_http::{self, HubClient, HubClientConfig},
-        sqlite::{SqliteConfig, SqliteStore},
         wasm::{SandboxConfig, WasmSandbox},
     },
-    domain::{ids::HostName, time::UnixMillis},
+    domain::ids::HostName,
     ports::{clock::Clock, definitions::Definitions, hub::Hub, store::Store, telemetry::Telemetry},
-    services::{budget::Budget, claims::Claims, guest_host::GuestServices, plugins::Plugins, runner::Runner},
+    services::{
+        budget::Budget, claims::Claims, election::Standing, guest_host::GuestServices, plugins::Plugins, runner::Runner,
+    },
 };
 
 /// The folder of compiled components, in `host.data_dir`.
@@ -42,37 +45,42 @@ const COMPILED: &str = "compiled";
 pub struct Parts {
     pub name: HostName,
     pub state: Arc<HostState>,
+    pub access: Arc<Access>,
     pub clock: Arc<dyn Clock>,
     pub metrics: Arc<Metrics>,
     pub telemetry: Arc<dyn Telemetry>,
-    pub sqlite: SqliteStore,
+    pub opened: OpenStore,
     pub store: Store,
-    /// What and where the store is.
-    pub description: String,
     pub hub: Arc<dyn Hub>,
     pub definitions: Arc<dyn Definitions>,
     pub plugins: Arc<Plugins>,
     pub claims: Arc<Claims>,
     pub guest_services: GuestServices,
+    pub standing: watch::Sender<Standing>,
+}
+
+/// What there is before the store.
+pub struct Basics {
+    pub name: HostName,
+    pub state: Arc<HostState>,
+    pub clock: Arc<dyn Clock>,
+    pub access: Arc<Access>,
 }
 
 impl Parts {
-    /// Open what a host needs. Blocks on the disk for a moment; must be called on the host's own runtime.
-    pub fn open(config: &Config) -> anyhow::Result<Parts> {
-        let name = config.host_name()?;
-        let state = Arc::new(HostState::default());
-        let clock: Arc<dyn Clock> = Arc::new(BootClock);
+    /// Make what a host needs on top of its store. Blocks on the disk for a moment; must be called on the host's own
+    /// runtime.
+    pub fn make(config: &Config, basics: Basics, opened: OpenStore) -> anyhow::Result<Parts> {
+        let Basics {
+            name,
+            state,
+            clock,
+            access,
+        } = basics;
         let metrics = Arc::new(Metrics::new(&name)?);
         let telemetry: Arc<dyn Telemetry> = Arc::clone(&metrics) as Arc<_>;
         let data_dir = make_data_dir(config)?;
-        let sqlite = SqliteStore::open(SqliteConfig {
-            path: config.store_path(),
-            owner: name.clone(),
-            policy: config.store_policy(),
-            clock: Arc::clone(&clock),
-            wall: wall_clock(),
-        })?;
-        let store = sqlite.store();
+        let store = opened.ports();
         let hub: Arc<dyn Hub> = Arc::new(ObservedHub {
             hub: hub_client(config)?,
             telemetry: Arc::clone(&telemetry),
@@ -112,9 +120,10 @@ impl Parts {
             clock,
             metrics,
             telemetry,
-            sqlite,
+            opened,
             store,
-            description: format!("SQLite file {}", config.store_path().display()),
+            access,
+            standing: watch::Sender::new(Standing::Unknown),
             hub,
             definitions,
             plugins,
@@ -145,11 +154,9 @@ impl Parts {
         }
     }
 
-    /// What the API answers from, on the port of `listener`.
-    pub fn api_context(&self, config: &Config, listener: &TcpListener) -> anyhow::Result<Arc<ApiContext>> {
-        let listen = listener.local_addr().context("the API's address")?;
-        let token = token::load_or_create(config)?;
-        Ok(Arc::new(ApiContext {
+    /// What the API answers from.
+    pub fn api_context(&self, config: &Config) -> Arc<ApiContext> {
+        Arc::new(ApiContext {
             host: HostFacts {
                 name: self.name.clone(),
                 roles: config.host.roles.iter().map(ToString::to_string).collect(),
@@ -162,8 +169,9 @@ impl Parts {
             definitions: Arc::clone(&self.definitions),
             plugins: Arc::clone(&self.plugins) as Arc<dyn PluginDirectory>,
             metrics: Arc::clone(&self.metrics),
-            access: Access::new(listen, config.api.hosts.clone(), &token),
-        }))
+            access: Arc::clone(&self.access),
+            standing: config.host.has(Role::Coordinator).then(|| self.standing.subscribe()),
+        })
     }
 }
 
@@ -196,10 +204,4 @@ fn hub_client(config: &Config) -> anyhow::Result<HubClient> {
         },
         ..HubClientConfig::new(url)
     })?)
-}
-
-/// The wall clock, asked once: from then on the store's time moves with the boot clock.
-fn wall_clock() -> UnixMillis {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    UnixMillis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
 }

@@ -1,17 +1,15 @@
-//! `warren agent show NAME`: what is known of an agent, and why it runs or does not.
+//! `warren agent list|show|pause|resume|breaker`: what is known of agents, and what operators do to them.
 
-use std::fmt::Write;
+mod list;
+mod show;
 
 use super::{
     Global, block_on,
     client::{Client, HostArgs},
     exit::{Exit, Failure},
-    output::{json, one_line, print, table},
+    output::{json, one_line, print},
 };
-use crate::{
-    app::api::types::{AgentView, ItemView},
-    domain::ending::brief,
-};
+use crate::app::api::types::AgentChange;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -19,112 +17,66 @@ pub struct Args {
     command: Command,
 }
 
+#[derive(Debug, clap::Args)]
+struct Named {
+    /// The agent's name, or what the Hub calls it.
+    name: String,
+    #[command(flatten)]
+    host: HostArgs,
+}
+
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Every agent that has a definition or that the cluster knows: its state, breaker, items and last run.
+    List(list::Args),
     /// What is known of an agent, and why it runs or does not.
-    Show {
-        /// The agent's name, or what the Hub calls it.
-        name: String,
-        #[command(flatten)]
-        host: HostArgs,
+    Show(Named),
+    /// Hold an agent's items until it is resumed; what runs goes on to its end. Works before it has ever run.
+    Pause(Named),
+    /// Let a paused agent run again.
+    Resume(Named),
+    /// Command an agent's circuit breaker.
+    Breaker {
+        #[command(subcommand)]
+        command: Breaker,
     },
 }
 
+#[derive(Debug, clap::Subcommand)]
+enum Breaker {
+    /// Close it, forget all failures, and let it work by itself again: undoes force-open and disable, too.
+    Reset(Named),
+    /// Open it until a reset: nothing of the agent runs.
+    ForceOpen(Named),
+    /// Keep it closed whatever fails, until a reset.
+    Disable(Named),
+}
+
 pub fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
-    let Command::Show { name, host } = &args.command;
-    let client = Client::new(global, host)?;
-    let view: AgentView = block_on(client.get(&["agents", name], Default::default()))??;
-    print(&if global.json { json(&view)? } else { screen(&view) })?;
+    match &args.command {
+        Command::List(args) => list::run(global, args),
+        Command::Show(named) => show::run(global, &named.host, &named.name),
+        Command::Pause(named) => change(global, named, &["pause"]),
+        Command::Resume(named) => change(global, named, &["resume"]),
+        Command::Breaker { command } => match command {
+            Breaker::Reset(named) => change(global, named, &["breaker", "reset"]),
+            Breaker::ForceOpen(named) => change(global, named, &["breaker", "force-open"]),
+            Breaker::Disable(named) => change(global, named, &["breaker", "disable"]),
+        },
+    }
+}
+
+fn change(global: &Global, named: &Named, what: &[&str]) -> Result<Exit, Failure> {
+    let client = Client::new(global, &named.host)?;
+    let path: Vec<&str> = ["agents", &named.name]
+        .into_iter()
+        .chain(what.iter().copied())
+        .collect();
+    let changed: AgentChange = block_on(client.post(&path, &serde_json::json!({})))??;
+    print(&if global.json {
+        json(&changed)?
+    } else {
+        one_line(&changed.text)
+    })?;
     Ok(Exit::Ok)
-}
-
-fn screen(view: &AgentView) -> String {
-    let mut screen = format!("agent {}\n\n", one_line(&view.name));
-    for sentence in &view.why {
-        let _ = writeln!(screen, "  {}", one_line(sentence));
-    }
-    screen.push('\n');
-    for (name, text) in facts(view) {
-        let _ = writeln!(screen, "{name:<11}{}", one_line(&text));
-    }
-    if !view.items.is_empty() {
-        let _ = write!(screen, "\n{}", items(&view.items));
-    }
-    screen
-}
-
-fn facts(view: &AgentView) -> Vec<(&'static str, String)> {
-    let mut facts = Vec::new();
-    if let Some(id) = &view.id {
-        facts.push(("id", id.clone()));
-    }
-    if let Some(plugin) = &view.plugin {
-        facts.push((
-            "plugin",
-            format!("{}@{}, version {}", plugin.name, plugin.generation, plugin.version),
-        ));
-    }
-    if let Some(definition) = &view.definition {
-        if view.plugin.is_none() {
-            facts.push(("plugin", format!("{}, which can't be run", definition.plugin)));
-        }
-        let grants = if definition.grants.is_empty() {
-            "nothing".to_owned()
-        } else {
-            definition.grants.join(", ")
-        };
-        facts.push(("granted", grants));
-        facts.push((
-            "today",
-            format!(
-                "{} of {} posts, {} of {} comments",
-                view.posts_today, definition.max_daily_posts, view.comments_today, definition.max_daily_comments
-            ),
-        ));
-    }
-    if let Some(breaker) = &view.breaker {
-        facts.push((
-            "breaker",
-            format!("{}, {} failures in a row", breaker.state, breaker.failures),
-        ));
-    }
-    if let Some(run) = &view.last_run {
-        let ended = run.ended.as_deref().unwrap_or("not yet");
-        let reason = run.reason.as_deref().unwrap_or("-");
-        facts.push((
-            "last run",
-            format!(
-                "started {}, ended {ended} with {reason}",
-                run.started.as_deref().unwrap_or("-")
-            ),
-        ));
-    }
-    if !view.endings.is_empty() {
-        let endings: Vec<String> = view
-            .endings
-            .iter()
-            .map(|(reason, count)| format!("{count} {reason}"))
-            .collect();
-        facts.push(("runs", endings.join(", ")));
-    }
-    facts
-}
-
-fn items(items: &[ItemView]) -> String {
-    let rows = items.iter().map(|item| {
-        let when = item
-            .ended_at
-            .as_ref()
-            .or(item.due_at.as_ref())
-            .unwrap_or(&item.created_at);
-        [
-            item.id.clone(),
-            item.task_type.clone(),
-            item.state.clone(),
-            item.attempt.to_string(),
-            when.clone(),
-            brief(&item.note),
-        ]
-    });
-    table(["ITEM", "TYPE", "STATE", "ATTEMPT", "WHEN", "NOTE"], rows)
 }

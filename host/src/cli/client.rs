@@ -7,6 +7,7 @@ use std::{
 
 use reqwest::{Method, Response, StatusCode, Url};
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::time;
 
 use super::{
     Global,
@@ -70,6 +71,32 @@ impl Client {
             .await
     }
 
+    /// With further parameters.
+    pub async fn ask<T: DeserializeOwned>(&self, path: &[&str], params: &[(&str, String)]) -> Result<T, Failure> {
+        let mut url = self.url(path)?;
+        add(&mut url, params);
+        self.send(self.http.request(Method::GET, url).timeout(TIMEOUT)).await
+    }
+
+    /// An answer that is read while it comes. `seen` is the last event that was.
+    pub async fn stream(
+        &self,
+        path: &[&str],
+        params: &[(&str, String)],
+        seen: Option<u64>,
+    ) -> Result<Response, Failure> {
+        let mut url = self.url(path)?;
+        add(&mut url, params);
+        let mut request = self.http.request(Method::GET, url);
+        if let Some(seen) = seen {
+            request = request.header("last-event-id", seen);
+        }
+        match time::timeout(TIMEOUT, self.answered(request)).await {
+            Ok(response) => response,
+            Err(_) => Err(self.no_answer("no answer in time")),
+        }
+    }
+
     pub async fn post<T: DeserializeOwned>(&self, path: &[&str], body: &impl Serialize) -> Result<T, Failure> {
         self.send(
             self.http
@@ -95,15 +122,21 @@ impl Client {
         Ok(url)
     }
 
-    async fn send<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T, Failure> {
+    async fn answered(&self, request: reqwest::RequestBuilder) -> Result<Response, Failure> {
         let request = match &self.token {
             Ok(token) => request.bearer_auth(token.expose()),
             Err(_) => request,
         };
         let response = request.send().await.map_err(|error| self.unreachable(&error))?;
-        if !response.status().is_success() {
-            return Err(self.refused(response).await);
+        if response.status().is_success() {
+            Ok(response)
+        } else {
+            Err(self.refused(response).await)
         }
+    }
+
+    async fn send<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T, Failure> {
+        let response = self.answered(request).await?;
         let text = response.bytes().await.map_err(|error| self.unreachable(&error))?;
         serde_json::from_slice(&text).map_err(|error| {
             Failure::new(
@@ -126,6 +159,10 @@ impl Client {
         } else {
             cause.to_string()
         };
+        self.no_answer(&why)
+    }
+
+    fn no_answer(&self, why: &str) -> Failure {
         Failure::new(
             Exit::Unreachable,
             format!(
@@ -133,6 +170,7 @@ impl Client {
                 self.base
             ),
         )
+        .passing(true)
     }
 
     async fn refused(&self, response: Response) -> Failure {
@@ -150,7 +188,13 @@ impl Client {
             StatusCode::UNPROCESSABLE_ENTITY | StatusCode::PAYLOAD_TOO_LARGE => Exit::Usage,
             _ => Exit::Failed,
         };
-        Failure::new(exit, message)
+        Failure::new(exit, message).passing(status.is_server_error())
+    }
+}
+
+fn add(url: &mut Url, params: &[(&str, String)]) {
+    if !params.is_empty() {
+        url.query_pairs_mut().extend_pairs(params);
     }
 }
 

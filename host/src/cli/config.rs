@@ -17,7 +17,7 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Say whether `warren run` would accept the configuration, and if not, everything that is wrong with it.
+    /// Say whether `warren run` would accept the configuration and finds its folders, and if not, everything that is wrong.
     Check,
     /// Show every value that holds, and where it came from.
     Show,
@@ -41,7 +41,8 @@ pub fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
 fn check(global: &Global) -> Result<Exit, Failure> {
     let checked = crate::app::config::Sources::of_process(global.config.clone())
         .and_then(|sources| sources.load())
-        .and_then(|loaded| loaded.require_hub().map(|()| loaded));
+        .and_then(|loaded| loaded.require_hub().map(|()| loaded))
+        .and_then(|loaded| loaded.require_folders().map(|()| loaded));
     match (checked, global.json) {
         (Ok(loaded), false) => print(&good(&loaded))?,
         (Ok(_), true) => print(&json(&json!({ "ok": true, "problems": [] }))?)?,

@@ -9,7 +9,7 @@ use super::{
     output::print,
 };
 use crate::app::{
-    config::Config,
+    config::{Config, store::StoreKind},
     dev::{DevOptions, dev},
     telemetry,
 };
@@ -72,6 +72,8 @@ fn configure(config: &mut Config, args: &Args, data_dir: Option<PathBuf>) -> Dev
         None if args.once => config.api.listen = free,
         None => {}
     }
+    // Everything on this machine, whatever REDIS_URL says.
+    config.store.kind = StoreKind::Sqlite;
     if let Some(folder) = &args.plugin_dir {
         config.host.plugin_dir.clone_from(folder);
     }

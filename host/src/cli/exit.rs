@@ -12,7 +12,8 @@ Exit codes:
   2  wrong usage or configuration
   3  not found
   4  no host answers
-  5  timed out";
+  5  timed out
+  6  the host is not ready, or nobody leads (status)";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -22,6 +23,7 @@ pub enum Exit {
     NotFound = 3,
     Unreachable = 4,
     TimedOut = 5,
+    Unhealthy = 6,
 }
 
 impl From<Exit> for ExitCode {
@@ -35,6 +37,8 @@ impl From<Exit> for ExitCode {
 pub struct Failure {
     pub exit: Exit,
     pub message: String,
+    /// It may be over the next time: the host or its store is away, or busy.
+    pub passing: bool,
 }
 
 impl Failure {
@@ -42,7 +46,12 @@ impl Failure {
         Failure {
             exit,
             message: message.into(),
+            passing: false,
         }
+    }
+
+    pub fn passing(self, passing: bool) -> Failure {
+        Failure { passing, ..self }
     }
 }
 

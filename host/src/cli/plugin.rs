@@ -100,7 +100,13 @@ fn plugins(plugins: &[PluginView]) -> String {
     let mut text = table(header, rows);
     for plugin in plugins {
         if let Some(error) = &plugin.error {
-            let _ = write!(text, "\n\n{}: {error}", plugin.name);
+            // One whose manifest can't be read goes by its path, which the error begins with.
+            let named = if error.starts_with(&plugin.name) {
+                String::new()
+            } else {
+                format!("{}: ", plugin.name)
+            };
+            let _ = write!(text, "\n\n{named}{error}");
         }
     }
     text

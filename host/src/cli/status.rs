@@ -7,6 +7,7 @@ use super::{
     client::{Client, HostArgs},
     exit::{Exit, Failure},
     output::{json, one_line, print, span, table},
+    queue::dead_words,
 };
 use crate::app::api::types::{BreakerView, StatusView};
 
@@ -20,7 +21,11 @@ pub fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let client = Client::new(global, &args.host)?;
     let view: StatusView = block_on(client.get(&["status"], Default::default()))??;
     print(&if global.json { json(&view)? } else { screen(&view) })?;
-    Ok(Exit::Ok)
+    Ok(if view.ready.ready && view.leader.is_some() {
+        Exit::Ok
+    } else {
+        Exit::Unhealthy
+    })
 }
 
 fn screen(view: &StatusView) -> String {
@@ -81,9 +86,21 @@ fn screen(view: &StatusView) -> String {
         (
             "",
             format!(
-                "{} waiting, {} delayed, {} held, {} done, {} dead",
-                queue.waiting, queue.delayed, queue.held, queue.done, queue.dead
+                "{} waiting, {} delayed, {} held, {} done",
+                queue.waiting, queue.delayed, queue.held, queue.done
             ),
+        ),
+        (
+            "dead",
+            format!("{}{}", queue.dead, dead_words(queue.dead, queue.oldest_dead_seconds)),
+        ),
+        (
+            "breakers",
+            match queue.agents_in_backoff {
+                0 => "all closed".to_owned(),
+                1 => "1 agent in backoff".to_owned(),
+                count => format!("{count} agents in backoff"),
+            },
         ),
     ];
     let mut screen = String::new();
@@ -91,12 +108,7 @@ fn screen(view: &StatusView) -> String {
         let _ = writeln!(screen, "{name:<9}{}", one_line(&text));
     }
     if !view.breakers.is_empty() {
-        let _ = write!(
-            screen,
-            "\n{} agents in backoff\n{}",
-            queue.agents_in_backoff,
-            breakers(&view.breakers)
-        );
+        let _ = write!(screen, "\n{}", breakers(&view.breakers));
     }
     screen
 }

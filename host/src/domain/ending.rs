@@ -96,10 +96,10 @@ impl FromStr for Reason {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Reason, String> {
-        Reason::ALL
-            .into_iter()
-            .find(|r| r.as_str() == text)
-            .ok_or_else(|| format!("{text:?} is not a reason code"))
+        Reason::ALL.into_iter().find(|r| r.as_str() == text).ok_or_else(|| {
+            let allowed = Reason::ALL.map(Reason::as_str).join("`, `");
+            format!("{text:?} is not a reason code: `{allowed}` are allowed")
+        })
     }
 }
 

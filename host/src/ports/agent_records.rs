@@ -30,8 +30,20 @@ pub struct AgentRecord {
     /// Posts and comments of the current UTC day.
     pub posts_today: u32,
     pub comments_today: u32,
+    pub items: AgentItems,
     /// The store's time when this was read: what the times above are compared with.
     pub now: UnixMillis,
+}
+
+/// How many of an agent's items are where. Those that are delayed for another reason than the breaker are not counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AgentItems {
+    pub active: bool,
+    pub queued: u64,
+    pub waiting: u64,
+    pub held: u64,
+    /// Delayed by the breaker.
+    pub behind_breaker: u64,
 }
 
 /// What an operator does to an agent's breaker.
@@ -50,8 +62,16 @@ pub trait AgentRecords: Send + Sync {
     /// At most `limit` after `after` (an id), in byte order of ids.
     async fn agents(&self, after: Option<&AgentId>, limit: u32) -> Result<Vec<AgentRecord>, StoreError>;
 
-    /// Pause or resume: paused agents' items are held, resumed ones' are ready again. False if there is no such agent.
+    /// Pause or resume: paused agents' items are held, resumed ones' are ready again. A change is an event. False if there
+    /// is no such agent.
     async fn set_paused(&self, agent: &AgentId, paused: bool) -> Result<bool, StoreError>;
+
+    /// Pause an agent that the store has not met, or take that back: it is paused from its first item on. False if an
+    /// agent of this name is known, and nothing was changed.
+    async fn set_paused_ahead(&self, agent: &AgentName, paused: bool) -> Result<bool, StoreError>;
+
+    /// Whether an agent that the store has not met will be paused.
+    async fn paused_ahead(&self, agent: &AgentName) -> Result<bool, StoreError>;
 
     /// The transition, with its event recorded and held or delayed items made ready where it allows that; nothing if
     /// there is no such agent.

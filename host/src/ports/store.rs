@@ -104,6 +104,10 @@ pub struct QueueStats {
     pub agents_in_backoff: u64,
     /// How long the oldest ready item has been ready.
     pub oldest_queued: Option<Duration>,
+    /// How long that dead item has been dead that was enqueued first.
+    pub oldest_dead: Option<Duration>,
+    /// Queued, waiting and held items that a priority may have: `StorePolicy::max_queue`.
+    pub limit: u64,
 }
 
 /// The parts of one store. A service takes the parts that it uses; nothing is global, so a process may serve several.

@@ -109,8 +109,34 @@ pub struct ItemFilter {
     pub agent: Option<AgentId>,
     pub state: Option<ItemState>,
     pub task_type: Option<TaskType>,
-    /// At most so many, newest first.
+    /// How the last activation ended.
+    pub reason: Option<Reason>,
+    /// At most so many.
     pub limit: u32,
+    /// Those that were enqueued first come first, instead of last.
+    pub oldest_first: bool,
+    /// Only what comes after this place: an earlier page's `next`.
+    pub after: Option<u64>,
+}
+
+/// Some of the items that a filter selects.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ItemPage {
+    pub items: Vec<ItemRecord>,
+    /// The `after` of the next page; nothing at the end. An item that is put back into the queue gets a new place, after
+    /// all others.
+    pub next: Option<u64>,
+}
+
+/// What became of one dead item that was to be put back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Requeued {
+    /// It is at the tail of its queue, with attempt 1.
+    Ready,
+    /// Its priority is at its limit: it stays dead.
+    Full,
+    /// There is no such item, or it is not dead.
+    NotDead,
 }
 
 #[async_trait]
@@ -156,12 +182,32 @@ pub trait WorkQueue: Send + Sync {
 
     async fn item(&self, id: ItemId) -> Result<Option<ItemRecord>, StoreError>;
 
-    async fn items(&self, filter: &ItemFilter) -> Result<Vec<ItemRecord>, StoreError>;
+    /// A page of items. A call looks at a bounded number of them, so that a page may hold fewer than were asked for, or
+    /// none, and still name a next one.
+    async fn page(&self, filter: &ItemFilter) -> Result<ItemPage, StoreError>;
+
+    /// As many items as were asked for, if there are so many: looks at all of them if it has to.
+    async fn items(&self, filter: &ItemFilter) -> Result<Vec<ItemRecord>, StoreError> {
+        let (mut found, mut filter) = (Vec::new(), filter.clone());
+        while filter.limit > 0 {
+            let page = self.page(&filter).await?;
+            filter.limit = filter
+                .limit
+                .saturating_sub(u32::try_from(page.items.len()).unwrap_or(u32::MAX));
+            found.extend(page.items);
+            if page.next.is_none() {
+                break;
+            }
+            filter.after = page.next;
+        }
+        Ok(found)
+    }
 
     async fn stats(&self) -> Result<QueueStats, StoreError>;
 
-    /// Put dead items back: queued anew with attempt 1. The number that were.
-    async fn requeue_dead(&self, items: &[ItemId]) -> Result<u64, StoreError>;
+    /// Put dead items back, as far as their queues have room; one answer per item, in order. Many are put back in bounded
+    /// steps: after an error some may be, which a repeat finds not dead any more.
+    async fn requeue_dead(&self, items: &[ItemId]) -> Result<Vec<Requeued>, StoreError>;
 
     /// Delete dead items for good. The number that were.
     async fn purge_dead(&self, items: &[ItemId]) -> Result<u64, StoreError>;

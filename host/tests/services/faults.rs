@@ -24,8 +24,8 @@ use warren::{
         leadership::{Acquired, Bid, Inherited, Leader, Leadership},
         store::{QueueStats, Store, StoreError, StoreHealth},
         work_queue::{
-            ClaimRequest, Claimed, Completed, Completion, Enqueued, Fence, GiveBack, ItemFilter, Renewal, Swept,
-            WorkQueue,
+            ClaimRequest, Claimed, Completed, Completion, Enqueued, Fence, GiveBack, ItemFilter, ItemPage, Renewal,
+            Requeued, Swept, WorkQueue,
         },
     },
 };
@@ -155,13 +155,13 @@ impl WorkQueue for Faulty {
         let queue = Arc::clone(&self.store.queue);
         self.pass("item", async move { queue.item(id).await }).await
     }
-    async fn items(&self, filter: &ItemFilter) -> Result<Vec<ItemRecord>, StoreError> {
-        hand_on!(self, queue.items(filter))
+    async fn page(&self, filter: &ItemFilter) -> Result<ItemPage, StoreError> {
+        hand_on!(self, queue.page(filter))
     }
     async fn stats(&self) -> Result<QueueStats, StoreError> {
         hand_on!(self, queue.stats())
     }
-    async fn requeue_dead(&self, items: &[ItemId]) -> Result<u64, StoreError> {
+    async fn requeue_dead(&self, items: &[ItemId]) -> Result<Vec<Requeued>, StoreError> {
         hand_on!(self, queue.requeue_dead(items))
     }
     async fn purge_dead(&self, items: &[ItemId]) -> Result<u64, StoreError> {

@@ -6,7 +6,7 @@ use warren::{
         ids::AgentName,
         work_item::{ItemState, WorkItem},
     },
-    ports::work_queue::Enqueued,
+    ports::{agent_records::AgentItems, work_queue::Enqueued},
 };
 
 use super::{harness::Harness, support::*};
@@ -81,6 +81,84 @@ pub async fn pause_holds_and_resume_releases<H: Harness>() {
         let claimed = claim_item(&store, item).await;
         end(&store, &claimed, Reason::Ok).await;
     }
+}
+
+pub async fn changes_of_pause_are_events<H: Harness>() {
+    let harness = H::fresh(policy()).await;
+    let store = harness.store();
+    add_ready(&store, &direct("a")).await;
+    for paused in [true, true, false, false] {
+        store.agents.set_paused(&agent("a"), paused).await.unwrap();
+    }
+    let events = store.events.after(0, 10, seconds(0)).await.unwrap();
+    let told: Vec<_> = events
+        .iter()
+        .map(|event| (event.kind.as_str(), event.agent.clone()))
+        .collect();
+    assert_eq!(
+        told,
+        [("agent_paused", Some(agent("a"))), ("agent_resumed", Some(agent("a")))]
+    );
+}
+
+pub async fn one_that_is_not_known_is_paused_ahead<H: Harness>() {
+    let harness = H::fresh(policy()).await;
+    let store = harness.store();
+    let name = |text: &str| AgentName::new(text).unwrap();
+    let ahead = async |text: &str, paused| store.agents.set_paused_ahead(&name(text), paused).await.unwrap();
+    let is_ahead = async |text: &str| store.agents.paused_ahead(&name(text)).await.unwrap();
+    assert!(!is_ahead("a").await);
+    for text in ["a", "a", "b", "c"] {
+        assert!(ahead(text, true).await);
+    }
+    assert!(ahead("b", false).await && ahead("never", false).await);
+    assert!(is_ahead("a").await && !is_ahead("b").await);
+
+    assert!(matches!(add(&store, &inbox("a", 1)).await, Enqueued::Skipped { .. }));
+    assert_eq!(add(&store, &direct("c")).await, Enqueued::Added(ItemState::Held));
+    add_ready(&store, &direct("b")).await;
+    let met = known(&store, "a").await;
+    assert!(met.paused && known(&store, "c").await.paused && !known(&store, "b").await.paused);
+
+    // Now it is known: what holds is its own pause, and the word of before is used up.
+    assert!(!is_ahead("a").await);
+    assert!(!ahead("a", true).await && !ahead("a", false).await);
+    store.agents.set_paused(&met.id, false).await.unwrap();
+    add_ready(&store, &inbox("a", 1)).await;
+}
+
+pub async fn tells_how_many_items_are_where<H: Harness>() {
+    let harness = H::fresh(policy()).await;
+    let store = harness.store();
+    let items = async || known(&store, "a").await.items;
+    add_ready(&store, &direct("a")).await;
+    add_ready(&store, &direct("a")).await;
+    add_ready(&store, &direct("b")).await;
+    let expected = |active, queued, waiting, held, behind_breaker| AgentItems {
+        active,
+        queued,
+        waiting,
+        held,
+        behind_breaker,
+    };
+    assert_eq!(items().await, expected(false, 2, 0, 0, 0));
+    let claimed = claim_one(&store).await;
+    add(&store, &direct("a")).await;
+    assert_eq!(items().await, expected(true, 1, 1, 0, 0));
+    store.agents.set_paused(&agent("a"), true).await.unwrap();
+    assert_eq!(items().await, expected(true, 0, 0, 2, 0));
+    end(&store, &claimed, Reason::Ok).await;
+    let claimed = claim_one(&store).await;
+    end(&store, &claimed, Reason::Ok).await;
+
+    for _ in 0..5 {
+        let item = inbox("d", 1);
+        add_ready(&store, &item).await;
+        let claimed = claim_item(&store, &item).await;
+        end(&store, &claimed, Reason::Trap).await;
+    }
+    add(&store, &direct("d")).await;
+    assert_eq!(known(&store, "d").await.items, expected(false, 0, 0, 0, 1));
 }
 
 pub async fn counts_endings<H: Harness>() {

@@ -5,7 +5,10 @@ use warren::{
         ending::{Ending, Reason},
         work_item::{ItemState, Priority},
     },
-    ports::{store::StorePolicy, work_queue::Enqueued},
+    ports::{
+        store::StorePolicy,
+        work_queue::{Enqueued, Requeued},
+    },
 };
 
 use super::{harness::Harness, support::*};
@@ -73,7 +76,10 @@ pub async fn requeue_respects_the_limit<H: Harness>() {
         store.queue.complete(&completion(&claimed, permanent)).await.unwrap();
         dead.push(item.id);
     }
-    assert_eq!(store.queue.requeue_dead(&dead).await.unwrap(), 2);
+    assert_eq!(
+        store.queue.requeue_dead(&dead).await.unwrap(),
+        [Requeued::Ready, Requeued::Ready, Requeued::Full]
+    );
     let stats = store.queue.stats().await.unwrap();
     assert_eq!((stats.queued[&Priority::High], stats.dead), (2, 1));
 }

@@ -3,11 +3,12 @@
 use warren::{
     domain::{
         ending::{Ending, Reason},
+        ids::ItemId,
         work_item::{ItemState, WorkItem},
     },
     ports::{
         agent_records::BreakerCommand,
-        work_queue::{Completed, Enqueued},
+        work_queue::{Completed, Enqueued, Requeued},
     },
 };
 
@@ -285,8 +286,11 @@ pub async fn dead_items_are_requeued_and_purged<H: Harness>() {
     }
     add_ready(&store, &alive).await;
     let all = [again.id, alive.id];
-    assert_eq!(store.queue.requeue_dead(&all).await.unwrap(), 1);
-    assert_eq!(store.queue.requeue_dead(&all).await.unwrap(), 0);
+    let nowhere = ItemId::fresh();
+    let all = [all[0], all[1], nowhere];
+    let requeue = async || store.queue.requeue_dead(&all).await.unwrap();
+    assert_eq!(requeue().await, [Requeued::Ready, Requeued::NotDead, Requeued::NotDead]);
+    assert_eq!(requeue().await, [Requeued::NotDead; 3]);
     assert_eq!(
         store.queue.purge_dead(&[purged.id, alive.id, again.id]).await.unwrap(),
         1

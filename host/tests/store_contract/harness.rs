@@ -38,7 +38,8 @@ macro_rules! contract {
     ($adapter:ident, $harness:ty) => {
         mod $adapter {
             $crate::cases! { $harness;
-                agents: is_found_by_id_and_name, lists_in_pages, pause_holds_and_resume_releases, counts_endings;
+                agents: is_found_by_id_and_name, lists_in_pages, pause_holds_and_resume_releases, counts_endings,
+                    changes_of_pause_are_events, one_that_is_not_known_is_paused_ahead, tells_how_many_items_are_where;
                 bounds: refuses_at_the_limit_and_says_it, room_shrinks_and_comes_back, requeue_respects_the_limit;
                 breaker: opens_and_skips, direct_items_wait_for_it, is_checked_at_claim, gives_one_probe,
                     failed_probe_opens_longer, uncounted_probe_frees_the_permit, faults_of_others_never_count,
@@ -65,6 +66,8 @@ macro_rules! contract {
                     merges_into_delayed_and_held, repeats_get_the_first_answer;
                 model: behaves_like_the_reference, its_breaker_lives_like_the_reference;
                 queue: health_names_the_incarnation, fields_survive, lists_by_filter, statistics_add_up,
+                    pages_go_on_where_the_last_one_ended, dead_items_are_read_in_both_directions,
+                    ten_thousand_dead_items_are_requeued_as_far_as_there_is_room,
                     wakes_who_waits_for_work, wakes_who_waits_for_an_end, generations_are_numbered;
                 races: every_item_is_done_once, one_claim_per_agent, repeats_of_everything, one_winner_of_a_term,
                     sweeps_race_completions, cancelled_calls_lose_nothing;

@@ -10,7 +10,10 @@ use warren::{
         plugin::Digest,
         work_item::{ItemState, Priority, TaskType, WorkItem},
     },
-    ports::work_queue::ItemFilter,
+    ports::{
+        store::Store,
+        work_queue::{ItemFilter, Requeued},
+    },
 };
 
 use super::{harness::Harness, support::*};
@@ -120,6 +123,159 @@ pub async fn lists_by_filter<H: Harness>() {
         ..all
     };
     assert_eq!(list(both).await, [fourth]);
+}
+
+/// All places of a filter, a page at a time, as somebody would who reads on.
+async fn read_on(store: &Store, mut filter: ItemFilter) -> Vec<ItemId> {
+    let mut read = Vec::new();
+    loop {
+        let page = store.queue.page(&filter).await.unwrap();
+        assert!(page.items.len() <= filter.limit as usize);
+        read.extend(page.items.iter().map(|record| record.item.id));
+        match page.next {
+            Some(next) => filter.after = Some(next),
+            None => return read,
+        }
+    }
+}
+
+pub async fn pages_go_on_where_the_last_one_ended<H: Harness>() {
+    let harness = H::fresh(policy()).await;
+    let store = harness.store();
+    let mut items = Vec::new();
+    for n in 0..7 {
+        let item = direct(&format!("a{}", n % 2));
+        add(&store, &item).await;
+        items.push(item.id);
+    }
+    let filter = ItemFilter {
+        limit: 3,
+        ..ItemFilter::default()
+    };
+    let newest_first: Vec<_> = items.iter().rev().copied().collect();
+    assert_eq!(read_on(&store, filter.clone()).await, newest_first);
+    let oldest_first = ItemFilter {
+        oldest_first: true,
+        ..filter.clone()
+    };
+    assert_eq!(read_on(&store, oldest_first.clone()).await, items);
+    let of_one = ItemFilter {
+        agent: Some(agent("a1")),
+        limit: 1,
+        ..oldest_first
+    };
+    assert_eq!(read_on(&store, of_one).await, [items[1], items[3], items[5]]);
+
+    // What comes meanwhile shows on no later page.
+    let first = store.queue.page(&filter).await.unwrap();
+    add(&store, &direct("a0")).await;
+    let second = ItemFilter {
+        after: first.next,
+        ..filter
+    };
+    let second = store.queue.page(&second).await.unwrap();
+    let ids: Vec<_> = second.items.iter().map(|record| record.item.id).collect();
+    assert_eq!(ids, newest_first[3..6]);
+}
+
+pub async fn dead_items_are_read_in_both_directions<H: Harness>() {
+    let mut once = policy();
+    once.max_attempts = 1;
+    let harness = H::fresh(once).await;
+    let store = harness.store();
+    assert_eq!(store.queue.stats().await.unwrap().oldest_dead, None);
+    let mut dead = Vec::new();
+    for (n, reason) in [Reason::Trap, Reason::GuestError, Reason::Trap, Reason::Deadline]
+        .into_iter()
+        .enumerate()
+    {
+        // Others in between.
+        run_direct(&store, &format!("fine{n}"), Reason::Ok).await;
+        let item = direct(&format!("a{n}"));
+        add(&store, &item).await;
+        let claimed = claim_item(&store, &item).await;
+        end(&store, &claimed, reason).await;
+        harness.advance(seconds(10));
+        dead.push(item.id);
+    }
+    assert_eq!(store.queue.stats().await.unwrap().oldest_dead, Some(seconds(40)));
+    let filter = ItemFilter {
+        state: Some(ItemState::Dead),
+        limit: 3,
+        oldest_first: true,
+        ..ItemFilter::default()
+    };
+    assert_eq!(read_on(&store, filter.clone()).await, dead);
+    let newest_first = ItemFilter {
+        oldest_first: false,
+        ..filter.clone()
+    };
+    assert_eq!(
+        read_on(&store, newest_first).await,
+        dead.iter().rev().copied().collect::<Vec<_>>()
+    );
+    let trapped = ItemFilter {
+        reason: Some(Reason::Trap),
+        limit: 1,
+        ..filter.clone()
+    };
+    assert_eq!(read_on(&store, trapped).await, [dead[0], dead[2]]);
+
+    // One that is put back and dies again has a new place, behind the others: who reads on meets it once more at the end.
+    store.queue.requeue_dead(&dead[..1]).await.unwrap();
+    assert_eq!(store.queue.stats().await.unwrap().oldest_dead, Some(seconds(30)));
+    let claimed = claim_one(&store).await;
+    assert_eq!(claimed.item.id, dead[0]);
+    end(&store, &claimed, Reason::Trap).await;
+    assert_eq!(read_on(&store, filter).await, [dead[1], dead[2], dead[3], dead[0]]);
+}
+
+/// The bad day: somebody requeues 10,000 dead letters at once, into a queue that holds fewer.
+pub async fn ten_thousand_dead_items_are_requeued_as_far_as_there_is_room<H: Harness>() {
+    const ALL: usize = 10_000;
+    const ROOM: usize = 9_000;
+    let mut once = policy();
+    (once.max_attempts, once.max_queue) = (1, ROOM as u64);
+    let harness = H::fresh(once).await;
+    let store = harness.store();
+    for n in 0..ALL / 500 {
+        let items: Vec<_> = (0..500).map(|m| direct(&format!("a{}", n * 500 + m))).collect();
+        store.queue.enqueue(None, items).await.unwrap();
+        let claims = claim(&store, 500).await;
+        assert_eq!(claims.len(), 500);
+        let ends = claims.iter().map(|claimed| end(&store, claimed, Reason::Trap));
+        futures_util::future::join_all(ends).await;
+    }
+    let mut filter = ItemFilter {
+        state: Some(ItemState::Dead),
+        limit: 500,
+        oldest_first: true,
+        ..ItemFilter::default()
+    };
+    let (mut ready, mut full, mut pages) = (0, 0, 0);
+    loop {
+        let page = store.queue.page(&filter).await.unwrap();
+        pages += 1;
+        let ids: Vec<_> = page.items.iter().map(|record| record.item.id).collect();
+        for answer in store.queue.requeue_dead(&ids).await.unwrap() {
+            match answer {
+                Requeued::Ready => ready += 1,
+                Requeued::Full => full += 1,
+                Requeued::NotDead => panic!("nobody else touches them"),
+            }
+        }
+        match page.next {
+            Some(next) => filter.after = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!((ready, full), (ROOM, ALL - ROOM));
+    assert!(pages <= ALL / 500 + 1, "{pages} pages");
+    let stats = store.queue.stats().await.unwrap();
+    assert_eq!(
+        (stats.queued[&Priority::High], stats.dead),
+        (ROOM as u64, (ALL - ROOM) as u64)
+    );
 }
 
 pub async fn statistics_add_up<H: Harness>() {

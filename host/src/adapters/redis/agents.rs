@@ -3,7 +3,10 @@
 use async_trait::async_trait;
 use redis::Value;
 
-use super::{RedisStore, reply::Reply};
+use super::{
+    RedisStore,
+    reply::{Reply, number},
+};
 use crate::{
     domain::{
         breaker::{Breaker, BreakerMode, Transition},
@@ -11,7 +14,7 @@ use crate::{
         time::UnixMillis,
     },
     ports::{
-        agent_records::{AgentRecord, AgentRecords, BreakerCommand},
+        agent_records::{AgentItems, AgentRecord, AgentRecords, BreakerCommand},
         store::StoreError,
     },
 };
@@ -55,6 +58,13 @@ fn record(value: Value, now: UnixMillis) -> Result<AgentRecord, StoreError> {
         last_detail: reply.text()?,
         posts_today: reply.small()?,
         comments_today: reply.small()?,
+        items: AgentItems {
+            active: reply.flag()?,
+            queued: reply.count()?,
+            waiting: reply.count()?,
+            held: reply.count()?,
+            behind_breaker: reply.count()?,
+        },
         endings: Default::default(),
         now,
     };
@@ -119,6 +129,16 @@ impl AgentRecords for RedisStore {
                 return Ok(known);
             }
         }
+    }
+
+    async fn set_paused_ahead(&self, agent: &AgentName, paused: bool) -> Result<bool, StoreError> {
+        let call = self.calls.script(&self.calls.scripts.pause_ahead);
+        Ok(number(call.arg(agent.as_str()).arg(u8::from(paused)).run().await?)? == 1)
+    }
+
+    async fn paused_ahead(&self, agent: &AgentName) -> Result<bool, StoreError> {
+        let call = self.calls.script(&self.calls.scripts.paused_ahead);
+        Ok(number(call.arg(agent.as_str()).run().await?)? == 1)
     }
 
     async fn command_breaker(

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     domain::{
+        ending::Reason,
         ids::{AgentId, ClaimToken, HostName, ItemId},
         time::UnixMillis,
         work_item::{ItemRecord, ItemState, Priority, TaskType, WorkItem},
@@ -22,8 +23,8 @@ use crate::{
     ports::{
         store::{QueueStats, StoreError, StoreHealth},
         work_queue::{
-            ClaimRequest, Claimed, Completed, Completion, Enqueued, Fence, GiveBack, ItemFilter, Renewal, Swept,
-            WorkQueue,
+            ClaimRequest, Claimed, Completed, Completion, Enqueued, Fence, GiveBack, ItemFilter, ItemPage, Renewal,
+            Requeued, Swept, WorkQueue,
         },
     },
 };
@@ -116,20 +117,6 @@ impl RedisStore {
         }
         Ok(())
     }
-
-    async fn each_part(&self, script: &super::scripts::Prepared, items: &[ItemId]) -> Result<u64, StoreError> {
-        let mut done = 0;
-        for part in items.chunks(AT_ONCE) {
-            let answer = self
-                .calls
-                .script(script)
-                .args(part.iter().map(ToString::to_string))
-                .run()
-                .await?;
-            done += u64::try_from(number(answer)?).unwrap_or(0);
-        }
-        Ok(done)
-    }
 }
 
 fn enqueued(value: Value) -> Result<Enqueued, StoreError> {
@@ -179,6 +166,15 @@ fn completed(value: Value) -> Result<Completed, StoreError> {
             attempt: reply.small()?,
         },
         other => return Err(StoreError::Corrupt(format!("{other:?} is no answer to a completion"))),
+    })
+}
+
+fn requeued(word: &str) -> Result<Requeued, StoreError> {
+    Ok(match word {
+        "ready" => Requeued::Ready,
+        "full" => Requeued::Full,
+        "not_dead" => Requeued::NotDead,
+        other => return Err(StoreError::Corrupt(format!("{other:?} is no answer to a requeue"))),
     })
 }
 
@@ -340,32 +336,35 @@ impl WorkQueue for RedisStore {
         }
     }
 
-    async fn items(&self, filter: &ItemFilter) -> Result<Vec<ItemRecord>, StoreError> {
-        let (mut found, mut from) = (Vec::new(), String::new());
-        let limit = filter.limit as usize;
-        while found.len() < limit {
-            let call = self.calls.script(&self.calls.scripts.list);
-            let call = call
-                .arg(from)
-                .arg((limit - found.len()).min(AT_ONCE))
-                .arg(filter.agent.as_ref().map_or("", AgentId::as_str))
-                .arg(filter.state.map_or("", letter))
-                .arg(filter.task_type.map_or("", TaskType::as_str));
-            let mut reply = Reply::new(call.run().await?)?;
-            from = reply.text()?;
-            while let Some(item) = reply.next() {
-                found.push(record(item)?);
-            }
-            if from.is_empty() {
-                break;
-            }
+    async fn page(&self, filter: &ItemFilter) -> Result<ItemPage, StoreError> {
+        let call = self
+            .calls
+            .script(&self.calls.scripts.list)
+            .arg(filter.after.map(|place| place.to_string()).unwrap_or_default())
+            .arg((filter.limit as usize).min(AT_ONCE))
+            .arg(u8::from(filter.oldest_first))
+            .arg(filter.agent.as_ref().map_or("", AgentId::as_str))
+            .arg(filter.state.map_or("", letter))
+            .arg(filter.task_type.map_or("", TaskType::as_str))
+            .arg(filter.reason.map_or("", Reason::as_str));
+        let mut reply = Reply::new(call.run().await?)?;
+        let place = reply.count()?;
+        let mut page = ItemPage {
+            next: (place != 0).then_some(place),
+            items: Vec::with_capacity(reply.len()),
+        };
+        while let Some(item) = reply.next() {
+            page.items.push(record(item)?);
         }
-        Ok(found)
+        Ok(page)
     }
 
     async fn stats(&self) -> Result<QueueStats, StoreError> {
         let mut reply = Reply::new(self.calls.script(&self.calls.scripts.stats).run().await?)?;
-        let mut stats = QueueStats::default();
+        let mut stats = QueueStats {
+            limit: self.max_queue,
+            ..QueueStats::default()
+        };
         for priority in Priority::ALL {
             stats.queued.insert(*priority, reply.count()?);
         }
@@ -383,16 +382,33 @@ impl WorkQueue for RedisStore {
         ] {
             *total = reply.count()?;
         }
-        stats.oldest_queued = u64::try_from(reply.number()?).ok().map(Duration::from_millis);
+        for age in [&mut stats.oldest_queued, &mut stats.oldest_dead] {
+            *age = u64::try_from(reply.number()?).ok().map(Duration::from_millis);
+        }
         Ok(stats)
     }
 
-    async fn requeue_dead(&self, items: &[ItemId]) -> Result<u64, StoreError> {
-        self.each_part(&self.calls.scripts.requeue, items).await
+    async fn requeue_dead(&self, items: &[ItemId]) -> Result<Vec<Requeued>, StoreError> {
+        let mut answers = Vec::with_capacity(items.len());
+        for part in items.chunks(AT_ONCE) {
+            let call = self.calls.script(&self.calls.scripts.requeue);
+            let call = call.args(part.iter().map(ToString::to_string));
+            let mut reply = Reply::new(call.run().await?)?;
+            for _ in part {
+                answers.push(requeued(&reply.text()?)?);
+            }
+        }
+        Ok(answers)
     }
 
     async fn purge_dead(&self, items: &[ItemId]) -> Result<u64, StoreError> {
-        self.each_part(&self.calls.scripts.purge, items).await
+        let mut purged = 0;
+        for part in items.chunks(AT_ONCE) {
+            let call = self.calls.script(&self.calls.scripts.purge);
+            let answer = call.args(part.iter().map(ToString::to_string)).run().await?;
+            purged += u64::try_from(number(answer)?).unwrap_or(0);
+        }
+        Ok(purged)
     }
 
     async fn room(&self) -> Result<Vec<(Priority, u64)>, StoreError> {

@@ -71,6 +71,8 @@ scripts!(
     requeue,
     purge,
     pause,
+    pause_ahead,
+    paused_ahead,
     command,
     item,
     list,

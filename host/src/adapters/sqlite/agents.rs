@@ -117,14 +117,15 @@ impl Agent {
         if let Some(agent) = Agent::load(step, &item.agent_id)? {
             return Ok(agent);
         }
+        let paused = step.run("DELETE FROM paused_ahead WHERE name = ?1", [item.agent_name.as_str()])? > 0;
         step.run(
-            "INSERT INTO agents (id, name) VALUES (?1, ?2)",
-            params![item.agent_id.as_str(), item.agent_name.as_str()],
+            "INSERT INTO agents (id, name, paused) VALUES (?1, ?2, ?3)",
+            params![item.agent_id.as_str(), item.agent_name.as_str(), paused],
         )?;
         Ok(Agent {
             id: item.agent_id.clone(),
             name: item.agent_name.clone(),
-            paused: false,
+            paused,
             breaker: Breaker::default(),
             cool_until: None,
             cool_downs: 0,
@@ -206,6 +207,18 @@ impl Agent {
                 detail,
             },
         )
+    }
+
+    /// Record that an operator has paused or resumed it.
+    pub fn tell_paused(&self, step: &mut Step<'_>) -> Result<(), StoreError> {
+        let event = NewEvent {
+            kind: if self.paused { "agent_paused" } else { "agent_resumed" },
+            host: None,
+            agent: Some(self.id.clone()),
+            item: None,
+            detail: String::new(),
+        };
+        events::append(step, &event)
     }
 
     /// Why an item that the Hub brings back by itself is not taken now.

@@ -16,7 +16,7 @@ use crate::{
     },
     ports::{
         store::StoreError,
-        work_queue::{Enqueued, Fence},
+        work_queue::{Enqueued, Fence, Requeued},
     },
 };
 
@@ -177,27 +177,29 @@ fn insert(step: &mut Step<'_>, item: &WorkItem, place: &Place) -> Result<Enqueue
 }
 
 /// Put dead items back at the tail of their queue, with attempt 1, as far as it has room.
-pub(super) fn requeue_dead(step: &mut Step<'_>, items: &[ItemId]) -> Result<u64, StoreError> {
-    let mut requeued = 0;
-    for id in items {
-        let id = id.to_string();
-        let dead = step.first(
-            "SELECT priority FROM items WHERE id = ?1 AND state = 'dead'",
-            [&id],
-            |row| row.get::<_, i64>(0),
-        )?;
-        let Some(rank) = dead else { continue };
-        if places::depth_of_rank(step, rank)? >= step.policy.max_queue {
-            continue;
-        }
-        requeued += step.run(
-            "UPDATE items SET seq = (SELECT max(seq) + 1 FROM items), state = 'queued', attempt = 1, note = '', \
-             ready_at = ?2, reason = NULL, ended_at = NULL, resumed = 0 WHERE id = ?1",
-            params![id, step.now.0],
-        )?;
-        step.signals.ready += 1;
+pub(super) fn requeue_dead(step: &mut Step<'_>, items: &[ItemId]) -> Result<Vec<Requeued>, StoreError> {
+    items.iter().map(|id| requeue_one(step, &id.to_string())).collect()
+}
+
+fn requeue_one(step: &mut Step<'_>, id: &str) -> Result<Requeued, StoreError> {
+    let dead = step.first(
+        "SELECT priority FROM items WHERE id = ?1 AND state = 'dead'",
+        [id],
+        |row| row.get::<_, i64>(0),
+    )?;
+    let Some(rank) = dead else {
+        return Ok(Requeued::NotDead);
+    };
+    if places::depth_of_rank(step, rank)? >= step.policy.max_queue {
+        return Ok(Requeued::Full);
     }
-    Ok(requeued)
+    step.run(
+        "UPDATE items SET seq = (SELECT max(seq) + 1 FROM items), state = 'queued', attempt = 1, note = '', \
+         ready_at = ?2, reason = NULL, ended_at = NULL, resumed = 0 WHERE id = ?1",
+        params![id, step.now.0],
+    )?;
+    step.signals.ready += 1;
+    Ok(Requeued::Ready)
 }
 
 pub(super) fn purge_dead(step: &mut Step<'_>, items: &[ItemId]) -> Result<u64, StoreError> {

@@ -3,14 +3,14 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension};
 use tokio::{
     sync::broadcast::error::RecvError,
     time::{Instant, timeout_at},
 };
 
 use super::{
-    SqliteStore, claim, enqueue, finish, places,
+    SqliteStore, claim, enqueue, finish, list, places,
     rows::{ITEM, large, priority, stored_item, unavailable},
     signals::woken,
     sweep,
@@ -19,16 +19,19 @@ use crate::{
     domain::{
         ids::{ClaimToken, HostName, ItemId},
         time::UnixMillis,
-        work_item::{ItemRecord, ItemState, Priority, TaskType, WorkItem},
+        work_item::{ItemRecord, ItemState, Priority, WorkItem},
     },
     ports::{
         store::{QueueStats, StoreError, StoreHealth},
         work_queue::{
-            ClaimRequest, Claimed, Completed, Completion, Enqueued, Fence, GiveBack, ItemFilter, Renewal, Swept,
-            WorkQueue,
+            ClaimRequest, Claimed, Completed, Completion, Enqueued, Fence, GiveBack, ItemFilter, ItemPage, Renewal,
+            Requeued, Swept, WorkQueue,
         },
     },
 };
+
+/// Dead items that one step puts back or deletes, so that it keeps nobody waiting for long.
+const AT_ONCE: usize = 200;
 
 #[async_trait]
 impl WorkQueue for SqliteStore {
@@ -138,27 +141,40 @@ impl WorkQueue for SqliteStore {
             .await
     }
 
-    async fn items(&self, filter: &ItemFilter) -> Result<Vec<ItemRecord>, StoreError> {
+    async fn page(&self, filter: &ItemFilter) -> Result<ItemPage, StoreError> {
         let filter = filter.clone();
         self.workers
-            .read(move |db, _| list(db, &filter).map_err(unavailable))
+            .read(move |db, _| list::page(db, &filter).map_err(unavailable))
             .await
     }
 
     async fn stats(&self) -> Result<QueueStats, StoreError> {
-        self.workers.read(|db, now| stats(db, now).map_err(unavailable)).await
-    }
-
-    async fn requeue_dead(&self, items: &[ItemId]) -> Result<u64, StoreError> {
-        let items = items.to_vec();
+        let limit = self.max_queue;
         self.workers
-            .write(move |step| enqueue::requeue_dead(step, &items))
+            .read(move |db, now| stats(db, now, limit).map_err(unavailable))
             .await
     }
 
+    async fn requeue_dead(&self, items: &[ItemId]) -> Result<Vec<Requeued>, StoreError> {
+        let mut answers = Vec::with_capacity(items.len());
+        for part in items.chunks(AT_ONCE) {
+            let part = part.to_vec();
+            let done = self
+                .workers
+                .write(move |step| enqueue::requeue_dead(step, &part))
+                .await?;
+            answers.extend(done);
+        }
+        Ok(answers)
+    }
+
     async fn purge_dead(&self, items: &[ItemId]) -> Result<u64, StoreError> {
-        let items = items.to_vec();
-        self.workers.write(move |step| enqueue::purge_dead(step, &items)).await
+        let mut purged = 0;
+        for part in items.chunks(AT_ONCE) {
+            let part = part.to_vec();
+            purged += self.workers.write(move |step| enqueue::purge_dead(step, &part)).await?;
+        }
+        Ok(purged)
     }
 
     async fn room(&self) -> Result<Vec<(Priority, u64)>, StoreError> {
@@ -171,35 +187,10 @@ impl WorkQueue for SqliteStore {
     }
 }
 
-fn list(db: &Connection, filter: &ItemFilter) -> rusqlite::Result<Vec<ItemRecord>> {
-    // Conditions that are not asked for are left out, so that SQLite can choose an index for the others.
-    let mut sql = format!("SELECT {ITEM} FROM items WHERE true");
-    for (asked, condition) in [
-        (filter.agent.is_some(), " AND agent_id = ?1"),
-        (filter.state.is_some(), " AND state = ?2"),
-        (filter.task_type.is_some(), " AND task_type = ?3"),
-    ] {
-        if asked {
-            sql.push_str(condition);
-        }
-    }
-    sql.push_str(" ORDER BY seq DESC LIMIT ?4");
-    let mut statement = db.prepare_cached(&sql)?;
-    let rows = statement.query_map(
-        params![
-            filter.agent.as_ref().map(|a| a.as_str()),
-            filter.state.map(ItemState::as_str),
-            filter.task_type.map(TaskType::as_str),
-            filter.limit
-        ],
-        |row| Ok(stored_item(row)?.record),
-    )?;
-    rows.collect()
-}
-
-fn stats(db: &Connection, now: UnixMillis) -> rusqlite::Result<QueueStats> {
+fn stats(db: &Connection, now: UnixMillis, limit: u64) -> rusqlite::Result<QueueStats> {
     let mut stats = QueueStats {
         queued: Priority::ALL.iter().map(|p| (*p, 0)).collect::<BTreeMap<_, _>>(),
+        limit,
         ..QueueStats::default()
     };
     let mut statement = db.prepare_cached("SELECT state, priority, n FROM counts")?;
@@ -233,5 +224,8 @@ fn stats(db: &Connection, now: UnixMillis) -> rusqlite::Result<QueueStats> {
     );
     stats.oldest_queued = one("SELECT min(ready_at) FROM items INDEXED BY items_ready WHERE state = 'queued'")?
         .map(|at| now.since(UnixMillis(at)));
+    let first_dead =
+        "SELECT (SELECT ended_at FROM items INDEXED BY items_dead WHERE state = 'dead' ORDER BY seq LIMIT 1)";
+    stats.oldest_dead = one(first_dead)?.map(|at| now.since(UnixMillis(at)));
     Ok(stats)
 }

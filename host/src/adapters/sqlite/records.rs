@@ -17,11 +17,11 @@ use crate::{
         breaker::{BreakerMode, Transition},
         effect::EffectKind,
         ending::Reason,
-        ids::AgentId,
+        ids::{AgentId, AgentName},
         time::UnixMillis,
     },
     ports::{
-        agent_records::{AgentRecord, AgentRecords, BreakerCommand},
+        agent_records::{AgentItems, AgentRecord, AgentRecords, BreakerCommand},
         store::StoreError,
     },
 };
@@ -32,6 +32,7 @@ fn record(db: &Connection, agent: Agent, now: UnixMillis) -> Result<AgentRecord,
         endings: endings(db, &agent.id).map_err(unavailable)?,
         posts_today: today(db, &agent.id, EffectKind::Post, now).map_err(unavailable)?,
         comments_today: today(db, &agent.id, EffectKind::Comment, now).map_err(unavailable)?,
+        items: items(db, &agent.id).map_err(unavailable)?,
         id: agent.id,
         name: agent.name,
         paused: agent.paused,
@@ -62,6 +63,27 @@ fn endings(db: &Connection, agent: &AgentId) -> rusqlite::Result<BTreeMap<Reason
     Ok(endings)
 }
 
+fn items(db: &Connection, agent: &AgentId) -> rusqlite::Result<AgentItems> {
+    let mut statement = db.prepare_cached(
+        "SELECT state, count(*) FROM items WHERE agent_id = ?1 AND state IN ('active', 'queued', 'waiting', 'held') \
+         GROUP BY state UNION ALL SELECT 'breaker', count(*) FROM items WHERE agent_id = ?1 AND state = 'delayed' \
+         AND by_breaker",
+    )?;
+    let mut rows = statement.query([agent.as_str()])?;
+    let mut items = AgentItems::default();
+    while let Some(row) = rows.next()? {
+        let count = large(row.get(1)?);
+        match row.get_ref(0)?.as_str()? {
+            "active" => items.active = count > 0,
+            "queued" => items.queued = count,
+            "waiting" => items.waiting = count,
+            "held" => items.held = count,
+            _ => items.behind_breaker = count,
+        }
+    }
+    Ok(items)
+}
+
 fn today(db: &Connection, agent: &AgentId, kind: EffectKind, now: UnixMillis) -> rusqlite::Result<u32> {
     db.prepare_cached("SELECT count(*) FROM effects WHERE agent_id = ?1 AND day = ?2 AND kind = ?3")?
         .query_row(params![agent.as_str(), now.utc_day(), kind.as_str()], |row| {
@@ -85,13 +107,30 @@ fn set_paused(step: &mut Step<'_>, id: &AgentId, paused: bool) -> Result<bool, S
     let Some(mut agent) = Agent::load(step, id)? else {
         return Ok(false);
     };
-    agent.paused = paused;
-    agent.save(step)?;
+    if agent.paused != paused {
+        agent.paused = paused;
+        agent.save(step)?;
+        agent.tell_paused(step)?;
+    }
     if paused {
         places::hold_all(step, id, "the agent is paused")?;
     } else if agent.breaker.mode != BreakerMode::ForcedOpen {
         places::ready_all(step, id, "state = 'held'")?;
     }
+    Ok(true)
+}
+
+fn set_paused_ahead(step: &Step<'_>, name: &AgentName, paused: bool) -> Result<bool, StoreError> {
+    let known = step.first("SELECT 1 FROM agents WHERE name = ?1", [name.as_str()], |_| Ok(()))?;
+    if known.is_some() {
+        return Ok(false);
+    }
+    let change = if paused {
+        "INSERT INTO paused_ahead (name) VALUES (?1) ON CONFLICT DO NOTHING"
+    } else {
+        "DELETE FROM paused_ahead WHERE name = ?1"
+    };
+    step.run(change, [name.as_str()])?;
     Ok(true)
 }
 
@@ -146,6 +185,24 @@ impl AgentRecords for SqliteStore {
     async fn set_paused(&self, agent: &AgentId, paused: bool) -> Result<bool, StoreError> {
         let agent = agent.clone();
         self.workers.write(move |step| set_paused(step, &agent, paused)).await
+    }
+
+    async fn set_paused_ahead(&self, agent: &AgentName, paused: bool) -> Result<bool, StoreError> {
+        let name = agent.clone();
+        self.workers
+            .write(move |step| set_paused_ahead(step, &name, paused))
+            .await
+    }
+
+    async fn paused_ahead(&self, agent: &AgentName) -> Result<bool, StoreError> {
+        let name = agent.clone();
+        self.workers
+            .read(move |db, _| {
+                db.prepare_cached("SELECT 1 FROM paused_ahead WHERE name = ?1")
+                    .and_then(|mut statement| statement.exists([name.as_str()]))
+                    .map_err(unavailable)
+            })
+            .await
     }
 
     async fn command_breaker(

@@ -50,6 +50,7 @@ CREATE INDEX items_of_agent ON items (agent_id, state, priority, seq);
 CREATE INDEX items_mergeable ON items (agent_id, task_type)
     WHERE task_type <> 'direct' AND state IN ('queued', 'waiting', 'delayed', 'held');
 CREATE INDEX items_done ON items (ended_at) WHERE state = 'done';
+CREATE INDEX items_dead ON items (seq) WHERE state = 'dead';
 CREATE INDEX items_odd ON items (seq)
     WHERE state NOT IN ('queued', 'waiting', 'delayed', 'held', 'active', 'done', 'dead')
         OR priority NOT IN (0, 1, 2)
@@ -123,6 +124,11 @@ CREATE TABLE agents (
 CREATE INDEX agents_name ON agents (name);
 CREATE INDEX agents_backoff ON agents (mode, open_until)
     WHERE mode = 'forced_open' OR (mode = 'automatic' AND open_until IS NOT NULL);
+
+-- Agents that an operator has paused before the store has met them.
+CREATE TABLE paused_ahead (
+    name TEXT PRIMARY KEY
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE endings (
     agent_id TEXT NOT NULL,

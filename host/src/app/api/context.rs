@@ -8,6 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::sync::watch;
+
 use super::{
     access::Access,
     types::{Check, PluginRef, PluginView, RunningPlugin},
@@ -16,7 +18,10 @@ use crate::{
     app::metrics::Metrics,
     domain::{agent::AgentDefinition, ids::HostName},
     ports::{definitions::Definitions, hub::HubError, store::Store},
-    services::plugins::{PluginStatus, Plugins},
+    services::{
+        election::Standing,
+        plugins::{PluginStatus, Plugins},
+    },
 };
 
 pub struct ApiContext {
@@ -28,7 +33,9 @@ pub struct ApiContext {
     pub definitions: Arc<dyn Definitions>,
     pub plugins: Arc<dyn PluginDirectory>,
     pub metrics: Arc<Metrics>,
-    pub access: Access,
+    pub access: Arc<Access>,
+    /// What this host knows of the leadership; nothing where it does not bid.
+    pub standing: Option<watch::Receiver<Standing>>,
 }
 
 /// What about a host does not change while it runs.
@@ -47,6 +54,8 @@ pub struct HostState {
     plugins_loaded: AtomicBool,
     stopping: AtomicBool,
     hub: Mutex<HubSight>,
+    /// Why the store that is waited for can't be used yet.
+    store: Mutex<String>,
 }
 
 /// What this host last saw of the Hub.
@@ -67,6 +76,24 @@ impl HostState {
     /// From now on `/ready` is red: the first step of a shutdown.
     pub fn stopping(&self) {
         self.stopping.store(true, Ordering::Release);
+    }
+
+    /// The store can't be used yet, for this reason.
+    pub fn store_awaited(&self, why: String) {
+        *self.store.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    }
+
+    pub(super) fn store_awaited_check(&self) -> Check {
+        let why = self.store.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        check(
+            "store",
+            false,
+            if why.is_empty() {
+                "it is being opened".to_owned()
+            } else {
+                why
+            },
+        )
     }
 
     /// A request to the Hub has ended.
@@ -127,14 +154,25 @@ impl HostState {
     }
 }
 
-/// Red until the Hub has answered once; a Hub that goes away later is the status's to tell.
-pub(super) fn hub_check(hub: &HubSight) -> Check {
+/// Red until this host knows who leads, or that nobody does now.
+pub(super) fn leader_check(standing: &Standing) -> Check {
+    match standing {
+        Standing::Unknown => check("leader", false, "this host has not heard yet who leads"),
+        Standing::Leading(term) => check("leader", true, format!("this host leads in term {term}")),
+        Standing::Following(Some(leader)) => check("leader", true, format!("{} leads", leader.host)),
+        Standing::Following(None) => check("leader", true, "nobody leads now"),
+    }
+}
+
+/// Red on the leader until the Hub has answered once; a Hub that goes away later is the status's to tell. Other hosts ask
+/// it only when an agent runs.
+pub(super) fn hub_check(hub: &HubSight, leads: bool) -> Check {
     let ago = hub.seen.map(|seen| seen.elapsed().as_secs());
     match (ago, &hub.error) {
         (Some(ago), None) => check("hub", true, format!("answered {ago} s ago")),
         (Some(ago), Some(error)) => check("hub", true, format!("answered {ago} s ago, but lately: {error}")),
         (None, Some(error)) => check("hub", false, format!("has not answered yet: {error}")),
-        (None, None) => check("hub", false, "has not been asked yet"),
+        (None, None) => check("hub", !leads, "has not been asked yet"),
     }
 }
 

@@ -11,6 +11,9 @@ use axum::{
 use super::types::{ErrorBody, ErrorDetail};
 use crate::ports::store::StoreError;
 
+/// How long somebody should wait who finds this host busy.
+const BUSY_RETRY: Duration = Duration::from_secs(5);
+
 #[derive(Debug)]
 pub struct ApiError {
     status: StatusCode,
@@ -55,8 +58,18 @@ impl ApiError {
         self
     }
 
+    /// So many do it already.
+    pub fn busy(message: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message).retry_after(BUSY_RETRY)
+    }
+
     pub fn status(&self) -> StatusCode {
         self.status
+    }
+
+    #[cfg(test)]
+    pub fn message(&self) -> &str {
+        &self.message
     }
 }
 

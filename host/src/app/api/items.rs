@@ -4,19 +4,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::{
     Json,
-    body::Bytes,
-    extract::{FromRequest, Request, State, rejection::BytesRejection},
+    extract::{Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde::Deserialize;
-use tokio::time;
 
 use super::{
-    Api, LONGEST_WAIT, Params, Segment,
+    Api, Segment, agents, body,
     error::ApiError,
+    query::Params,
     types::{ItemView, SubmitRequest, SubmitResponse},
-    views,
+    views, wait_of,
 };
 use crate::{
     domain::{
@@ -33,21 +31,13 @@ pub const LARGEST_BODY: usize = 6 * MAX_PAYLOAD + 64 * 1024;
 /// How long somebody should wait who finds the queue full: about what a few items take.
 const FULL_RETRY: Duration = Duration::from_secs(5);
 
-/// How long a request's body may take.
-const BODY_WITHIN: Duration = Duration::from_secs(30);
-
 /// A `traceparent` is 55 characters; later versions may be longer.
 const LONGEST_TRACE: usize = 256;
 
 pub async fn submit(State(api): State<Api>, request: Request) -> Result<Response, ApiError> {
     let headers = request.headers().clone();
-    let body = time::timeout(BODY_WITHIN, Bytes::from_request(request, &api))
-        .await
-        .map_err(|_| {
-            let message = format!("the request's body did not arrive within {BODY_WITHIN:?}");
-            ApiError::new(StatusCode::REQUEST_TIMEOUT, "too_slow", message)
-        })?;
-    let item = work_item(&api, read(&headers, body)?, &headers).await?;
+    let submitted = body::json(&api, request, too_large).await?;
+    let item = work_item(&api, submitted, &headers).await?;
     let id = item.id;
     let answers = api.ask(api.store.queue.enqueue(None, vec![item])).await?;
     if let Some(answer) = answers.first() {
@@ -82,27 +72,6 @@ fn created(id: ItemId, state: ItemState) -> Response {
     response
 }
 
-/// The request, which says itself that it is JSON: a page's form can't.
-fn read(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<SubmitRequest, ApiError> {
-    let content_type = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let media_type = content_type.split(';').next().unwrap_or_default().trim();
-    if !media_type.eq_ignore_ascii_case("application/json") {
-        return Err(ApiError::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "not_json",
-            format!("Content-Type: application/json is needed, not {content_type:?}"),
-        ));
-    }
-    let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => too_large(),
-        _ => ApiError::invalid(rejection.body_text()),
-    })?;
-    serde_json::from_slice(&body).map_err(|error| ApiError::invalid(format!("the request is not valid: {error}")))
-}
-
 fn too_large() -> ApiError {
     let message = format!("the payload is larger than the {MAX_PAYLOAD} bytes that an item may carry");
     ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
@@ -114,7 +83,7 @@ async fn work_item(api: &Api, request: SubmitRequest, headers: &HeaderMap) -> Re
     }
     let agent_name = AgentName::new(request.agent.as_str()).map_err(|error| ApiError::invalid(error.to_string()))?;
     let definition = api.definitions.agent(&agent_name).map_err(|error| match error {
-        DefinitionError::Unknown { .. } => ApiError::not_found(error.to_string()),
+        DefinitionError::Unknown { .. } => ApiError::not_found(format!("{error}; {}", agents::meant(api, &agent_name))),
         DefinitionError::Invalid(message) => ApiError::invalid(message),
     })?;
     let priority = match &request.priority {
@@ -162,28 +131,28 @@ fn now() -> UnixMillis {
     UnixMillis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WaitQuery {
-    /// Seconds to wait for the item's end.
-    #[serde(default)]
-    wait: u64,
-}
-
 pub async fn show(
     State(api): State<Api>,
     Segment(id): Segment,
-    Params(query): Params<WaitQuery>,
+    params: Params,
+    headers: HeaderMap,
 ) -> Result<Json<ItemView>, ApiError> {
+    let wait = wait_of(&params.only(&["wait"])?)?;
     let id = ItemId::parse(&id).map_err(|error| ApiError::invalid(error.to_string()))?;
-    let wait = Duration::from_secs(query.wait).min(LONGEST_WAIT);
     let record = if wait.is_zero() {
         api.ask(api.store.queue.item(id)).await?
     } else {
         api.wait(wait, api.store.queue.wait_for_end(id, wait)).await?
     };
     match record {
-        Some(record) => Ok(Json(views::item(&record))),
+        Some(record) => {
+            let mut view = views::item(&record);
+            // What an agent was asked is nobody else's to read.
+            if api.access.check_token(&headers).is_ok() {
+                view.payload = record.item.payload;
+            }
+            Ok(Json(view))
+        }
         None => Err(ApiError::not_found(format!(
             "there is no item {id}, or it ended too long ago"
         ))),

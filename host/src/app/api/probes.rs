@@ -10,11 +10,11 @@ use serde_json::json;
 
 use super::{
     Api,
-    context::{check, hub_check},
+    context::{check, hub_check, leader_check},
     error::ApiError,
     types::ReadyView,
 };
-use crate::app::metrics::CONTENT_TYPE;
+use crate::{app::metrics::CONTENT_TYPE, services::election::Standing};
 
 pub async fn metrics(State(api): State<Api>) -> Response {
     match api.metrics.render() {
@@ -48,12 +48,15 @@ pub async fn readiness(api: &Api) -> ReadyView {
             format!("the store has not answered within {:?}", api.store_timeout),
         ),
     };
-    let checks = vec![
+    let standing = api.standing.as_ref().map(|standing| standing.borrow().clone());
+    let leads = matches!(standing, Some(Standing::Leading(_)));
+    let mut checks = vec![
         api.state.running_check(),
         store,
         api.state.plugins_check(&api.plugins.list()),
-        hub_check(&api.state.hub()),
+        hub_check(&api.state.hub(), leads),
     ];
+    checks.extend(standing.as_ref().map(leader_check));
     ReadyView {
         ready: checks.iter().all(|check| check.ok),
         checks,

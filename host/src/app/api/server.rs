@@ -1,5 +1,6 @@
 //! The API's connections, each with an end: a client that sends or reads nothing must neither keep others out nor keep the
-//! host from stopping.
+//! host from stopping. When all are taken, further ones are still answered what monitoring asks, so that a host with many
+//! followers is not taken for a dead one.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,17 +13,24 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
     time,
 };
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-/// Connections at once; further ones wait to be accepted.
-const MOST_CONNECTIONS: usize = 256;
+/// Connections at once.
+pub(super) const MOST_CONNECTIONS: usize = 256;
+/// Further ones, each for one request of monitoring's; beyond them they wait to be accepted.
+const RESERVED: usize = 32;
+/// What `HEAD_WITHIN` is for these.
+const RESERVED_HEAD_WITHIN: Duration = Duration::from_secs(2);
 /// The longest from a connection's start, or from its last answer, to the end of a request's head.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
+/// A client that takes nothing of an answer for so long is cut.
+const TAKEN_WITHIN: Duration = Duration::from_secs(10);
 /// After so long a connection takes no further requests...
 const LAST_REQUEST: Duration = Duration::from_secs(300);
 /// ...and is cut so much later: more than the longest wait that a request can ask for.
@@ -30,29 +38,77 @@ const LAST_ANSWER: Duration = Duration::from_secs(90);
 /// How long requests may go on once the host stops.
 const FINISH_WITHIN: Duration = Duration::from_secs(2);
 
-/// Serve until `stop`; then what is being answered gets a moment, and the rest is cut.
-pub async fn serve(mut listener: TcpListener, router: Router, stop: CancellationToken) -> anyhow::Result<()> {
-    let slots = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+/// What is served on which connections.
+pub(super) struct Routers {
+    pub all: Router,
+    /// When there is no place for `all`.
+    pub reserved: Router,
+}
+
+/// How one connection is served.
+struct Place {
+    router: Router,
+    head_within: Duration,
+    keep_alive: bool,
+    /// Held until the connection has ended.
+    _slot: OwnedSemaphorePermit,
+}
+
+struct Places {
+    routers: Routers,
+    slots: Arc<Semaphore>,
+    reserved: Arc<Semaphore>,
+}
+
+impl Places {
+    /// The place of a connection that was just accepted.
+    async fn next(&self) -> anyhow::Result<Place> {
+        if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
+            return Ok(self.full(slot));
+        }
+        tokio::select! {
+            biased;
+            slot = Arc::clone(&self.slots).acquire_owned() => Ok(self.full(slot.context("accepting connections")?)),
+            slot = Arc::clone(&self.reserved).acquire_owned() => Ok(Place {
+                router: self.routers.reserved.clone(),
+                head_within: RESERVED_HEAD_WITHIN,
+                keep_alive: false,
+                _slot: slot.context("accepting connections")?,
+            }),
+        }
+    }
+
+    fn full(&self, slot: OwnedSemaphorePermit) -> Place {
+        Place {
+            router: self.routers.all.clone(),
+            head_within: HEAD_WITHIN,
+            keep_alive: true,
+            _slot: slot,
+        }
+    }
+}
+
+/// Serve until `stop`; then what is being answered gets a moment, and the rest is cut. The listener stays open.
+pub(super) async fn serve(listener: &mut TcpListener, routers: Routers, stop: CancellationToken) -> anyhow::Result<()> {
+    let places = Places {
+        routers,
+        slots: Arc::new(Semaphore::new(MOST_CONNECTIONS)),
+        reserved: Arc::new(Semaphore::new(RESERVED)),
+    };
     let mut connections = JoinSet::new();
     loop {
         let accepted = async {
-            let slot = Arc::clone(&slots).acquire_owned().await;
             // Tries again by itself, for example when the process has no file descriptor left.
-            let (stream, _) = Listener::accept(&mut listener).await;
-            slot.map(|slot| (stream, slot))
+            let (stream, _) = Listener::accept(listener).await;
+            places.next().await.map(|place| (stream, place))
         };
-        let (stream, slot) = tokio::select! {
-            accepted = accepted => accepted.context("accepting connections")?,
+        let (stream, place) = tokio::select! {
+            accepted = accepted => accepted?,
             () = stop.cancelled() => break,
         };
-        let serving = connection(stream, router.clone(), stop.clone());
-        connections.spawn(async move {
-            serving.await;
-            drop(slot);
-        });
+        connections.spawn(connection(stream, place, stop.clone()));
         while connections.try_join_next().is_some() {}
     }
-    drop(listener);
     let ended = time::timeout(FINISH_WITHIN, async {
         while connections.join_next().await.is_some() {}
     })
@@ -64,11 +120,14 @@ pub async fn serve(mut listener: TcpListener, router: Router, stop: Cancellation
     Ok(())
 }
 
-async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) {
+async fn connection(stream: TcpStream, place: Place, stop: CancellationToken) {
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(TAKEN_WITHIN));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_WITHIN)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .header_read_timeout(place.head_within)
+        .keep_alive(place.keep_alive)
+        .serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(place.router));
     tokio::pin!(connection);
     let served = tokio::select! {
         served = &mut connection => Some(served),

@@ -3,8 +3,13 @@
 //! Times are RFC 3339 in UTC, on the store's clock; spans are seconds. Fields may be added; a reader ignores what it does
 //! not know.
 
+mod agents;
+mod queue;
+
 use std::collections::BTreeMap;
 
+pub use agents::{AgentChange, AgentList, AgentRow};
+pub use queue::{DeadAnswer, DeadRequest, ItemList, PriorityView, QueueStatsView};
 use serde::{Deserialize, Serialize};
 
 /// `GET /api/v1/status`.
@@ -56,6 +61,8 @@ pub struct QueueView {
     pub dead: u64,
     pub agents_in_backoff: u64,
     pub oldest_queued_seconds: Option<f64>,
+    /// How long that dead item has been dead that was enqueued first.
+    pub oldest_dead_seconds: Option<f64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -140,20 +147,6 @@ pub struct AgentView {
     pub why: Vec<String>,
 }
 
-/// One row of `GET /api/v1/agents`.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-pub struct AgentRow {
-    pub name: String,
-    pub plugin: Option<String>,
-    /// Why it has no usable definition.
-    pub error: Option<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-pub struct AgentList {
-    pub agents: Vec<AgentRow>,
-}
-
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct DefinitionView {
     pub kind: String,
@@ -236,6 +229,11 @@ pub struct ItemView {
     pub ended_at: Option<String>,
     /// The plugin's generation that ran it last, as `name@number`.
     pub generation: Option<String>,
+    /// How long its payload is; absent where it has none.
+    pub payload_bytes: Option<u64>,
+    /// The payload itself: of one item, for whoever shows the token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload: Option<String>,
 }
 
 impl ItemView {
@@ -275,16 +273,30 @@ pub struct SubmitResponse {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct EventList {
     pub events: Vec<EventView>,
+    /// What came after `after` and is not kept any more.
+    pub lost: Option<EventsLost>,
     /// The `after` of the next request.
     pub next: u64,
 }
 
+/// On the stream as an event of the type `lost`.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct EventsLost {
+    pub from: u64,
+    pub to: u64,
+    /// For people.
+    pub message: String,
+}
+
+/// On the stream as the data of an unnamed event, whose `id` is `seq`.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct EventView {
     pub seq: u64,
     pub at: String,
     pub kind: String,
     pub host: Option<String>,
+    /// The agent's name, where the store knows it.
+    pub agent: Option<String>,
     pub agent_id: Option<String>,
     pub item: Option<String>,
     pub detail: String,

@@ -32,6 +32,8 @@ pub fn item(record: &ItemRecord) -> ItemView {
         reason: record.reason.map(|reason| reason.to_string()),
         ended_at: record.ended_at.map(time),
         generation: record.generation.clone(),
+        payload_bytes: item.payload.as_ref().map(|payload| payload.len() as u64),
+        payload: None,
     }
 }
 
@@ -50,6 +52,7 @@ pub fn queue(stats: &QueueStats) -> QueueView {
         dead: stats.dead,
         agents_in_backoff: stats.agents_in_backoff,
         oldest_queued_seconds: stats.oldest_queued.map(|span| span.as_secs_f64()),
+        oldest_dead_seconds: stats.oldest_dead.map(|span| span.as_secs_f64()),
     }
 }
 
@@ -103,12 +106,14 @@ pub fn definition(definition: &AgentDefinition) -> DefinitionView {
     }
 }
 
-pub fn event(event: &Event) -> EventView {
+/// An event; `agent` is its agent's name.
+pub fn event(event: &Event, agent: Option<String>) -> EventView {
     EventView {
         seq: event.seq,
         at: time(event.at),
         kind: event.kind.clone(),
         host: event.host.as_ref().map(ToString::to_string),
+        agent,
         agent_id: event.agent.as_ref().map(ToString::to_string),
         item: event.item.map(|item| item.to_string()),
         detail: event.detail.clone(),

@@ -20,6 +20,8 @@ pub struct Facts<'a> {
     /// What would run it; only asked for where there is a definition.
     pub plugin: Option<&'a Result<PluginRef, String>>,
     pub record: Option<&'a AgentRecord>,
+    /// An operator has paused it although there is no record yet.
+    pub paused_ahead: bool,
     /// Not done yet first.
     pub items: &'a [ItemRecord],
 }
@@ -33,6 +35,11 @@ pub fn sentences(facts: &Facts<'_>) -> Vec<String> {
                 why.push(format!("It can't run on this host: {error}."));
             }
         }
+    }
+    if facts.paused_ahead {
+        why.push(
+            "An operator paused it before anything was enqueued for it: its first item will find it paused.".to_owned(),
+        );
     }
     match facts.record {
         None => why.push(

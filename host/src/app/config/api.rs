@@ -5,6 +5,7 @@ use std::{
     path::PathBuf,
 };
 
+use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -28,7 +29,11 @@ pub struct ApiConfig {
     /// Names under which this host is called besides loopback and the listened address, as in `Host:` headers. A request
     /// for any other name is refused, so that a page of somebody else's can't reach it through a name of its own.
     pub hosts: Vec<String>,
-    /// At least 16 characters.
+    /// Under which address the other hosts of a cluster, and people, reach this API. Unset: `http://` and the listened
+    /// address, or the host's name where that is every address.
+    #[serde(with = "optional")]
+    pub advertise: Option<String>,
+    /// At least 16 characters. The hosts of one cluster have the same, and use it among each other.
     #[serde(with = "optional")]
     pub token: Option<Secret>,
     /// A file that holds the token instead. Unset: `api-token` in `host.data_dir`, made at the first start.
@@ -41,6 +46,7 @@ impl Default for ApiConfig {
         ApiConfig {
             listen: LISTEN,
             hosts: Vec::new(),
+            advertise: None,
             token: None,
             token_file: None,
         }
@@ -59,6 +65,14 @@ impl ApiConfig {
                 &["api.token"],
                 || "it has characters that a header can't carry: printable ASCII without spaces is allowed".to_owned(),
             );
+        }
+        if let Some(address) = &self.advertise {
+            let good = Url::parse(address).is_ok_and(|url| {
+                url.scheme() == "http" && url.has_host() && matches!(url.path(), "" | "/") && url.query().is_none()
+            });
+            checks.require(good, &["api.advertise"], || {
+                format!("{address:?} is not the address of an API: it is written http://NAME:PORT")
+            });
         }
         for host in &self.hosts {
             checks.require(

@@ -2,10 +2,8 @@
 //!
 //! Names are derived from the keys, never keys from names, so that underscores need no rule.
 
-use super::{
-    problem::Problem,
-    schema::{Schema, nearest},
-};
+use super::{problem::Problem, schema::Schema};
+use crate::app::nearest::nearest;
 
 const PREFIX: &str = "WARREN_";
 /// Names the file; read by the command line.
@@ -14,7 +12,11 @@ const FILE_VARIABLE: &str = "WARREN_CONFIG";
 /// The least of all, below the file: every container sets it, and who writes a name into the file means it.
 pub const HOST_NAME: (&str, &str) = ("HOSTNAME", "host.name");
 /// Familiar names, above the file and below their `WARREN_…` twins.
-pub const FAMILIAR: [(&str, &str); 2] = [("HUB_API_KEY", "hub.api_key"), ("HUB_URL", "hub.url")];
+pub const FAMILIAR: [(&str, &str); 3] = [
+    ("HUB_API_KEY", "hub.api_key"),
+    ("HUB_URL", "hub.url"),
+    ("REDIS_URL", "store.url"),
+];
 
 /// The variable that overrides a key.
 pub fn variable(key: &str) -> String {

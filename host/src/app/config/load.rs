@@ -23,6 +23,7 @@ use super::{
     problem::{Problem, Problems},
     schema::{self, SECRETS, Schema},
 };
+use crate::adapters::files::PluginFolder;
 
 /// The file that is read from the working directory where none is named.
 pub const DEFAULT_FILE: &str = "warren.toml";
@@ -124,6 +125,41 @@ impl Loaded {
                 file.display()
             ),
         }]))
+    }
+}
+
+impl Loaded {
+    /// A host can't start without its plugins' folder, and runs nothing without that of the agents.
+    pub fn require_folders(&self) -> Result<(), Problems> {
+        let host = &self.config.host;
+        let plugins = PluginFolder::new(host.plugin_dir.clone())
+            .manifests()
+            .map(drop)
+            .map_err(|error| error.to_string());
+        let agents = fs::read_dir(&host.agents_dir).map(drop).map_err(|error| {
+            format!(
+                "{}: the folder of agents' definitions can't be read: {error}",
+                host.agents_dir.display()
+            )
+        });
+        let found = [("host.plugin_dir", plugins), ("host.agents_dir", agents)];
+        let problems: Vec<Problem> = found
+            .into_iter()
+            .filter_map(|(key, found)| {
+                let message = found.err()?;
+                let entry = self.entries.iter().find(|entry| entry.key == key);
+                Some(Problem {
+                    place: entry.map_or_else(|| DEFAULT.to_owned(), |entry| entry.source.clone()),
+                    key: key.to_owned(),
+                    message: format!("{message}; make it, or name another"),
+                })
+            })
+            .collect();
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(Problems(problems))
+        }
     }
 }
 

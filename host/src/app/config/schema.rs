@@ -3,9 +3,10 @@
 use serde_json::Value;
 
 use super::Config;
+use crate::app::nearest::nearest;
 
 /// Keys whose values are never shown.
-pub const SECRETS: [&str; 2] = ["api.token", "hub.api_key"];
+pub const SECRETS: [&str; 3] = ["api.token", "hub.api_key", "store.url"];
 
 /// Every key with its value, in alphabetical order.
 pub fn leaves(config: &Config) -> Vec<(String, Value)> {
@@ -75,13 +76,4 @@ impl Schema {
             None => "there is no such key (`warren config show` lists all)".to_owned(),
         }
     }
-}
-
-/// The candidate that is nearest to what was written, if any is near.
-pub fn nearest<'a>(written: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    candidates
-        .map(|candidate| (strsim::damerau_levenshtein(written, candidate), candidate))
-        .min()
-        .filter(|(distance, candidate)| *distance <= candidate.len() / 3)
-        .map(|(_, candidate)| candidate)
 }

@@ -6,7 +6,11 @@ use crate::{
         ids::AgentName,
         time::UnixMillis,
     },
-    ports::{agent_records::AgentRecord, guest::MeasurementKind, store::QueueStats},
+    ports::{
+        agent_records::{AgentItems, AgentRecord},
+        guest::MeasurementKind,
+        store::QueueStats,
+    },
 };
 
 fn metrics() -> Metrics {
@@ -40,6 +44,7 @@ fn backed_off(id: &str, breaker: Breaker) -> AgentRecord {
         endings: BTreeMap::new(),
         posts_today: 0,
         comments_today: 0,
+        items: AgentItems::default(),
         now: UnixMillis(10_000),
     }
 }

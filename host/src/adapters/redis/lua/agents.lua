@@ -4,7 +4,8 @@
 -- ARGV: 1 time, 2 one | page | backoff, 3 id or name | the id before the page or empty | empty, 4 how many
 -- Uses: base agents effects
 -- Returns {now, then for each: {id, name, paused, mode, failures, exponent, healthy since, open until, probed, lease losses,
---          cool until, cool-downs, last started, last ended, last reason, last detail, posts, comments, then reason, count …}}
+--          cool until, cool-downs, last started, last ended, last reason, last detail, posts, comments, 1 if one of its
+--          items is active, how many are queued, waiting, held, delayed by the breaker, then reason, count …}}
 local ids, most = {}, tonumber(ARGV[4])
 if ARGV[2] == 'one' then
   if call('HEXISTS', DATA, 'a' .. ARGV[3]) == 1 then
@@ -32,6 +33,11 @@ for _, id in ipairs(ids) do
     told[4] = MODES[a[A_MODE]] or ''
     told[17] = of_day('dpost\n' .. id, today)
     told[18] = of_day('dcomment\n' .. id, today)
+    told[19] = a[A_ACTIVE] ~= '' and 1 or 0
+    for n, class in ipairs({ 'q', 'w', 'h', 'b' }) do
+      local from = 'q' .. id .. '\n' .. class
+      told[19 + n] = call('ZLEXCOUNT', INDEX, '[' .. from, '(' .. from .. '~')
+    end
     for reason, count in pairs(a[A_ENDINGS]) do
       told[#told + 1] = reason
       told[#told + 1] = count

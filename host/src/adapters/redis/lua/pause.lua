@@ -7,8 +7,11 @@
 local agent, paused = ARGV[2], tonumber(ARGV[3])
 local a = agent_of(agent)
 if not a then return { 0, 0 } end
-a[A_PAUSED] = paused
-changed[agent] = true
+if a[A_PAUSED] ~= paused then
+  a[A_PAUSED] = paused
+  changed[agent] = true
+  tell(paused == 1 and 'agent_paused' or 'agent_resumed', agent, '', '', '')
+end
 local moved = 0
 if paused == 1 then
   moved = hold_some(agent, a, 'the agent is paused')

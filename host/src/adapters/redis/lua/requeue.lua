@@ -3,15 +3,18 @@
 -- KEYS: data index queue_high queue_normal queue_low active failures backoff events wake
 -- ARGV: 1 time, then item ids
 -- Uses: base writes signals agents items places insert
--- Returns how many were
-local requeued, depths = 0, {}
+-- Returns for each: 'ready' | 'full' | 'not_dead'
+local answers, depths = {}, {}
 for n = 2, #ARGV do
   local id = ARGV[n]
   local m = item_of(id)
+  local answer = 'not_dead'
   if m and m[STATE] == 'x' then
     local rank = m[RANK]
     depths[rank] = depths[rank] or depth_of(rank)
+    answer = 'full'
     if depths[rank] < MAX_QUEUE then
+      answer = 'ready'
       depths[rank] = depths[rank] + 1
       local a = agent_of(m[AGENT], m[NAME])
       leave(id, m, a)
@@ -21,9 +24,9 @@ for n = 2, #ARGV do
       m[ATTEMPT], m[NOTE], m[READY_AT], m[REASON], m[ENDED], m[RESUMED], m[TOKEN] = 1, '', now, '', 0, 0, ''
       enter(id, m, a, 'q', 'LPUSH')
       save_item(id, m)
-      requeued = requeued + 1
     end
   end
+  answers[#answers + 1] = answer
 end
 save()
-return requeued
+return answers

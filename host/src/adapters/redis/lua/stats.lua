@@ -4,7 +4,8 @@
 -- ARGV: 1 time
 -- Uses: base items
 -- Returns {ready per rank (3), waiting per rank (3), held per rank (3), delayed, active, done, dead, agents in backoff,
---          ms that the oldest ready item has been ready, or -1}
+--          ms that the oldest ready item has been ready, or -1, ms that the dead item has been dead that was enqueued
+--          first, or -1}
 local HEADS = 50
 local answer = {}
 for rank = 0, 2 do answer[rank + 1] = call('ZLEXCOUNT', INDEX, '[r' .. rank, '(r' .. rank + 1) end
@@ -22,4 +23,7 @@ for rank = 0, 2 do
   end
 end
 answer[15] = oldest and math.max(now - oldest, 0) or -1
+local first_dead = call('ZRANGEBYLEX', INDEX, '[x', '(y', 'LIMIT', 0, 1)[1]
+local dead = first_dead and item_of(string.sub(first_dead, 17))
+answer[16] = dead and math.max(now - dead[ENDED], 0) or -1
 return answer

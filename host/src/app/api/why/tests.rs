@@ -10,6 +10,7 @@ use crate::domain::{
     limits::LimitOverrides,
     work_item::{Priority, WorkItem},
 };
+use crate::ports::agent_records::AgentItems;
 
 const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 
@@ -46,6 +47,7 @@ fn record() -> AgentRecord {
         endings: BTreeMap::new(),
         posts_today: 0,
         comments_today: 0,
+        items: AgentItems::default(),
         now: NOW,
     }
 }
@@ -80,6 +82,7 @@ fn why(record: Option<&AgentRecord>, items: &[ItemRecord]) -> String {
         definition: Ok(&definition()),
         plugin: None,
         record,
+        paused_ahead: false,
         items,
     })
     .join("\n")
@@ -98,6 +101,7 @@ fn what_can_t_run_at_all_says_so_first() {
         definition: Err("agents/echo/config.yaml: plugin: missing"),
         plugin: None,
         record: None,
+        paused_ahead: false,
         items: &[],
     };
     assert!(sentences(&facts)[0].starts_with("It can't run: agents/echo/config.yaml: plugin: missing"));
@@ -107,6 +111,7 @@ fn what_can_t_run_at_all_says_so_first() {
         definition: Ok(&definition),
         plugin: Some(&missing),
         record: Some(&record),
+        paused_ahead: false,
         items: &[],
     };
     assert_eq!(
@@ -160,6 +165,7 @@ fn rests_pauses_and_used_up_days_are_told() {
         definition: Ok(&slow),
         plugin: None,
         record: Some(&tired),
+        paused_ahead: false,
         items: &[],
     };
     assert_says(
@@ -178,6 +184,7 @@ fn rests_pauses_and_used_up_days_are_told() {
         definition: Ok(&slow),
         plugin: None,
         record: Some(&tired),
+        paused_ahead: false,
         items: &[],
     };
     let said = sentences(&facts).join("\n");

@@ -30,7 +30,9 @@ local function agent_of(id, name)
   end
   if not good then
     if not name then return nil end
-    a = { name, 0, 'a', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '', '', {}, '', 0, {}, {}, 0 }
+    local paused = call('ZSCORE', INDEX, 'p' .. name) and 1 or 0
+    if paused == 1 then vanish('p' .. name) end
+    a = { name, paused, 'a', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '', '', {}, '', 0, {}, {}, 0 }
     new[id], changed[id] = true, true
   end
   met[id] = a

@@ -5,6 +5,7 @@
 --   o<seq><id>                    every item, in the order of enqueueing
 --   f<time><field>                a field of the data hash that is forgotten when it is old
 --   a<agent>  n<name>\n<agent>  b<until><agent>   agents, by id, by name, and those in backoff
+--   p<name>                       an agent that is not known yet and will be paused
 -- Counts are the sizes of ranges; only waiting (cw), held (ch) and ready direct items (cd) are counted per priority.
 local LISTS = { [0] = QUEUE_HIGH, QUEUE_NORMAL, QUEUE_LOW }
 
