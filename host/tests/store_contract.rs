@@ -23,9 +23,13 @@ mod store_contract {
     pub mod queue;
     pub mod races;
     pub mod redis;
+    pub mod redis_access;
+    pub mod redis_cuts;
     pub mod redis_days;
     pub mod redis_familiar;
+    pub mod redis_forwarder;
     pub mod redis_shows;
+    pub mod redis_sizes;
     pub mod reopen;
     pub mod sqlite;
     pub mod state;

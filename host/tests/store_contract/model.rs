@@ -23,10 +23,13 @@ use proptest::{
     test_runner::{Config, FileFailurePersistence, TestError, TestRunner},
 };
 use tokio::runtime::Handle;
-use warren::ports::store::StorePolicy;
+use warren::{
+    domain::time::UnixMillis,
+    ports::store::{Store, StorePolicy},
+};
 
 use self::{
-    calls::Call,
+    calls::{Answer, Call},
     memory::Memory,
     reference::Reference,
     seen::{Seen, difference},
@@ -38,18 +41,6 @@ use super::harness::Harness;
 const CASES: u32 = 40;
 /// The longest sequence.
 const STEPS: usize = 60;
-
-/// A deliberate mistake of the reference, to see that it is found.
-#[derive(Clone, Copy)]
-struct Mistake {
-    policy: fn(&mut StorePolicy),
-    call: fn(Call) -> Call,
-}
-
-const NONE: Mistake = Mistake {
-    policy: |_| (),
-    call: |call| call,
-};
 
 /// How much is tried, and where a failing seed of this property is kept.
 fn config(property: &str) -> Config {
@@ -66,74 +57,92 @@ fn config(property: &str) -> Config {
 }
 
 pub async fn behaves_like_the_reference<H: Harness>() {
-    let found = counterexample::<H>(config("store-model"), any_steps, NONE).await;
-    assert!(found.is_none(), "{}", found.unwrap_or_default().words);
+    let found = counterexample::<H>(config("store-model"), any_steps).await;
+    assert!(found.is_none(), "{}", found.unwrap_or_default());
 }
 
 pub async fn its_breaker_lives_like_the_reference<H: Harness>() {
-    let found = counterexample::<H>(config("store-breaker"), || breaker_steps().boxed(), NONE).await;
-    assert!(found.is_none(), "{}", found.unwrap_or_default().words);
+    let found = counterexample::<H>(config("store-breaker"), || breaker_steps().boxed()).await;
+    assert!(found.is_none(), "{}", found.unwrap_or_default());
 }
 
 fn any_steps() -> BoxedStrategy<Vec<Step>> {
     vec(step(), 1..STEPS).boxed()
 }
 
-#[derive(Default)]
-struct Counterexample {
-    words: String,
-    steps: usize,
-}
-
+/// A sequence that makes store and reference differ, if there is one: in words.
 async fn counterexample<H: Harness>(
     config: Config,
     steps: impl FnOnce() -> BoxedStrategy<Vec<Step>> + Send + 'static,
-    mistake: Mistake,
-) -> Option<Counterexample> {
+) -> Option<String> {
     let (handle, place) = (Handle::current(), H::place().await);
     let checking = tokio::task::spawn_blocking(move || {
         TestRunner::new(config).run(&(policies(), steps()), |(policy, steps)| {
-            let run = handle.block_on(run::<H>(&place, &policy, &steps, mistake));
-            run.map_err(TestCaseError::fail)
+            let run = async {
+                let harness = H::fresh_in(&place, policy.clone()).await;
+                let store = harness.store();
+                compare(&mut OfHarness { harness, store }, &policy, &steps).await
+            };
+            handle.block_on(run).map_err(TestCaseError::fail)
         })
     });
     match checking.await.unwrap() {
         Ok(()) => None,
-        Err(TestError::Fail(words, (_, steps))) => Some(Counterexample {
-            words: words.to_string(),
-            steps: steps.len(),
-        }),
+        Err(TestError::Fail(words, _)) => Some(words.to_string()),
         Err(TestError::Abort(why)) => panic!("{why}"),
     }
 }
 
-async fn run<H: Harness>(
-    place: &H::Place,
-    policy: &StorePolicy,
-    steps: &[Step],
-    mistake: Mistake,
-) -> Result<(), String> {
-    let harness = H::fresh_in(place, policy.clone()).await;
-    let store = harness.store();
-    let mut believed = policy.clone();
-    (mistake.policy)(&mut believed);
-    let mut reference = Reference::new(believed, store.queue.health().await.unwrap().now);
+/// What is compared with the reference.
+trait Subject {
+    async fn answer(&mut self, call: &Call) -> Answer;
+
+    async fn seen(&mut self) -> Seen;
+
+    /// See [`Harness::shows`].
+    async fn shows(&self, seen: &Seen) -> Result<(), String>;
+}
+
+struct OfHarness<H> {
+    harness: H,
+    store: Store,
+}
+
+impl<H: Harness> Subject for OfHarness<H> {
+    async fn answer(&mut self, call: &Call) -> Answer {
+        if let Call::Wait(span) = call {
+            self.harness.advance(*span);
+        }
+        call.of(&self.store).await
+    }
+
+    async fn seen(&mut self) -> Seen {
+        Seen::read(&self.store).await
+    }
+
+    async fn shows(&self, seen: &Seen) -> Result<(), String> {
+        self.harness.shows(seen).await
+    }
+}
+
+/// When every case begins.
+pub const START: UnixMillis = UnixMillis(1_750_000_000_000);
+
+async fn compare(subject: &mut impl Subject, policy: &StorePolicy, steps: &[Step]) -> Result<(), String> {
+    let mut reference = Reference::new(policy.clone(), START);
     let mut memory = Memory::default();
     let mut history = format!("{policy:?}\n");
     for step in steps {
         let Some(call) = memory.call(step, &reference) else {
             continue;
         };
-        if let Call::Wait(span) = call {
-            harness.advance(span);
-        }
-        let answer = call.of(&store).await;
-        let seen = Seen::read(&store).await;
+        let answer = subject.answer(&call).await;
+        let seen = subject.seen().await;
         reference.luck = seen.luck();
         let _ = writeln!(history, "{call}\n    {answer:?}");
-        let expected = (mistake.call)(call).of_reference(&mut reference);
         let differ =
             |what: &str, difference: String| short(&format!("{history}{what} (- reference, + store):\n{difference}"));
+        let expected = call.of_reference(&mut reference);
         if answer != expected {
             return Err(differ("the answers differ", difference(&expected, &answer)));
         }
@@ -141,10 +150,10 @@ async fn run<H: Harness>(
         if seen != expected {
             return Err(differ("what is seen afterwards differs", difference(&expected, &seen)));
         }
-        harness
+        subject
             .shows(&seen)
             .await
-            .map_err(|words| differ("what operators see differs", words))?;
+            .map_err(|words| differ("what operators of old see differs", words))?;
         memory.keep(&answer);
     }
     Ok(())

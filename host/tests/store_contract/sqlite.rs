@@ -13,14 +13,18 @@ use std::{
 use tempfile::TempDir;
 use warren::{
     adapters::sqlite::{SqliteConfig, SqliteStore},
-    domain::time::{BootTime, UnixMillis},
+    domain::time::BootTime,
     ports::{
         clock::Clock,
         store::{Store, StorePolicy},
     },
 };
 
-use super::{harness::Harness, model::seen::Seen, support::host};
+use super::{
+    harness::Harness,
+    model::{START, seen::Seen},
+    support::host,
+};
 
 /// A clock that moves when it is told to.
 #[derive(Default)]
@@ -45,7 +49,7 @@ fn open(folder: &TempDir, clock: &Arc<HandClock>, policy: &StorePolicy) -> Sqlit
         owner: host("h1"),
         policy: policy.clone(),
         clock: clock.clone(),
-        wall: UnixMillis(1_750_000_000_000),
+        wall: START,
     })
     .unwrap()
 }

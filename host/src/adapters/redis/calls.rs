@@ -3,14 +3,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use redis::{
-    Cmd, ErrorKind, FromRedisValue, RedisError, ScriptInvocation, ServerErrorKind, ToRedisArgs, Value,
-    aio::ConnectionManager,
-};
+use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, ScriptInvocation, ServerErrorKind, ToRedisArgs, Value};
 use tokio::time::timeout;
 
 use super::{
     StoreClock,
+    connection::Connection,
     keys::Keys,
     scripts::{Prepared, Scripts},
 };
@@ -21,7 +19,7 @@ use crate::{
 
 #[derive(Clone)]
 pub(super) struct Calls {
-    pub connection: ConnectionManager,
+    pub connection: Connection,
     pub scripts: Arc<Scripts>,
     pub keys: Keys,
     pub timeout: Duration,
@@ -140,6 +138,9 @@ pub(super) fn sorted(error: &RedisError, term: Term) -> StoreError {
         Some("WRONGTYPE") => return StoreError::Corrupt(format!("Redis: {error}")),
         Some("OOM") => "; Redis is at its maxmemory: give it more, or let it drain",
         Some("NOAUTH" | "WRONGPASS") => "; check the user and the password of the store's address",
+        Some("BUSY") => {
+            "; another client's script runs for too long: wait for it, or end it with SCRIPT KILL or FUNCTION KILL"
+        }
         Some("MISCONF") => "; Redis can't write its data to the disk: see its log",
         _ => match error.kind() {
             ErrorKind::Server(ServerErrorKind::ReadOnly) => {
@@ -147,7 +148,10 @@ pub(super) fn sorted(error: &RedisError, term: Term) -> StoreError {
             }
             ErrorKind::Server(ServerErrorKind::BusyLoading) => "; Redis is reading its data from the disk, wait for it",
             ErrorKind::Server(ServerErrorKind::NoPerm) => {
-                "; give this user the commands, keys and channels that Warren uses"
+                "; give this user the commands, keys and channels that Warren uses: warren.example.toml lists them at store.url"
+            }
+            ErrorKind::Io if error.to_string().contains("certificate") => {
+                "; check the server's certificate, or name the one that signed it in store.ca_file"
             }
             ErrorKind::AuthenticationFailed => "; check the user and the password of the store's address",
             _ => "",

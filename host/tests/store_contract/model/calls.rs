@@ -5,13 +5,13 @@ use std::{fmt, time::Duration};
 use warren::{
     domain::{
         breaker::Transition,
-        ids::{AgentId, ClaimToken, HostName, ItemId},
+        ids::{AgentId, AgentName, ClaimToken, HostName, ItemId},
         work_item::WorkItem,
     },
     ports::{
         agent_records::BreakerCommand,
         store::{Store, StoreError},
-        work_queue::{ClaimRequest, Claimed, Completed, Completion, Enqueued, GiveBack, Renewal},
+        work_queue::{ClaimRequest, Claimed, Completed, Completion, Enqueued, GiveBack, Renewal, Requeued},
     },
 };
 
@@ -27,6 +27,8 @@ pub enum Call {
     Sweep,
     ReleaseHost(HostName, bool),
     Pause(AgentId, bool),
+    /// Of an agent that the store may not know yet.
+    PauseAhead(AgentName, bool),
     Command(AgentId, BreakerCommand),
     Requeue(Vec<ItemId>),
     Purge(Vec<ItemId>),
@@ -46,6 +48,7 @@ pub enum Answer {
         promoted: u64,
     },
     Many(u64),
+    Requeued(Vec<Requeued>),
     Known(bool),
     Commanded(Option<Transition>),
     Nothing,
@@ -69,9 +72,10 @@ impl Call {
                 }
             }
             Call::ReleaseHost(host, died) => Answer::Many(queue.release_host(&host, died).await.unwrap()),
+            Call::PauseAhead(name, paused) => Answer::Known(agents.set_paused_ahead(&name, paused).await.unwrap()),
             Call::Pause(agent, paused) => Answer::Known(agents.set_paused(&agent, paused).await.unwrap()),
             Call::Command(agent, command) => Answer::Commanded(agents.command_breaker(&agent, command).await.unwrap()),
-            Call::Requeue(items) => Answer::Many(queue.requeue_dead(&items).await.unwrap()),
+            Call::Requeue(items) => Answer::Requeued(queue.requeue_dead(&items).await.unwrap()),
             Call::Purge(items) => Answer::Many(queue.purge_dead(&items).await.unwrap()),
             Call::Wait(_) => Answer::Nothing,
         }
@@ -90,9 +94,10 @@ impl Call {
                 Answer::Swept { recovered, promoted }
             }
             Call::ReleaseHost(host, died) => Answer::Many(reference.release_host(host, *died)),
+            Call::PauseAhead(name, paused) => Answer::Known(reference.pause_ahead(name, *paused)),
             Call::Pause(agent, paused) => Answer::Known(reference.pause(agent, *paused)),
             Call::Command(agent, command) => Answer::Commanded(reference.command(agent, *command)),
-            Call::Requeue(items) => Answer::Many(reference.requeue(items)),
+            Call::Requeue(items) => Answer::Requeued(reference.requeue(items)),
             Call::Purge(items) => Answer::Many(reference.purge(items)),
             Call::Wait(span) => {
                 reference.now = reference.now + *span;
@@ -167,6 +172,7 @@ impl fmt::Display for Call {
             Call::GiveBack(item, token, why) => write!(f, "give back {item} with {token}: {why:?}"),
             Call::Sweep => f.write_str("sweep"),
             Call::ReleaseHost(host, died) => write!(f, "release {host}, died: {died}"),
+            Call::PauseAhead(name, paused) => write!(f, "pause {name} ahead: {paused}"),
             Call::Pause(agent, paused) => write!(f, "pause {agent}: {paused}"),
             Call::Command(agent, command) => write!(f, "breaker of {agent}: {command:?}"),
             Call::Requeue(items) | Call::Purge(items) => {

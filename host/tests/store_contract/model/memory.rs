@@ -158,6 +158,7 @@ impl Memory {
             Step::Sweep => Call::Sweep,
             Step::ReleaseHost { host: n, died } => Call::ReleaseHost(host(HOSTS[*n]), *died),
             Step::Pause { agent: n, paused } => Call::Pause(agent(AGENTS[*n]), *paused),
+            Step::PauseAhead { agent: n, paused } => Call::PauseAhead(AgentName::new(AGENTS[*n]).unwrap(), *paused),
             Step::Command(n, command) => Call::Command(agent(AGENTS[*n]), *command),
             Step::Requeue(items) => Call::Requeue(self.ids(items)),
             Step::Purge(items) => Call::Purge(self.ids(items)),

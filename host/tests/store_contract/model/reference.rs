@@ -7,7 +7,11 @@ mod ends;
 mod moves;
 mod records;
 
-use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use warren::{
     domain::{
@@ -18,6 +22,7 @@ use warren::{
         work_item::{ItemRecord, ItemState, Priority, TaskType, WorkItem},
     },
     ports::{
+        agent_records::AgentItems,
         store::StorePolicy,
         work_queue::{ClaimRequest, Claimed, Completed, Enqueued},
     },
@@ -31,6 +36,8 @@ pub struct Reference {
     /// In the order in which they are served.
     pub items: Vec<Item>,
     pub agents: BTreeMap<AgentId, Agent>,
+    /// Agents that will be paused as soon as they are met.
+    paused_ahead: BTreeSet<AgentName>,
     /// Every token that was used, until it is forgotten.
     claims: BTreeMap<ClaimToken, Claim>,
     /// The answers to items that were not added.
@@ -126,6 +133,7 @@ impl Reference {
             now,
             items: Vec::new(),
             agents: BTreeMap::new(),
+            paused_ahead: BTreeSet::new(),
             claims: BTreeMap::new(),
             answers: BTreeMap::new(),
             passed_over: 0,
@@ -142,12 +150,29 @@ impl Reference {
         self.find(id).filter(|n| self.items[*n].token() == Some(token))
     }
 
+    pub fn token_of(&self, id: ItemId) -> Option<ClaimToken> {
+        self.items[self.find(id)?].token()
+    }
+
     pub fn is_held(&self, token: ClaimToken) -> bool {
         self.items.iter().any(|item| item.token() == Some(token))
     }
 
     fn agent(&mut self, id: &AgentId) -> &mut Agent {
         self.agents.entry(id.clone()).or_default()
+    }
+
+    /// How many of an agent's items are where.
+    pub fn items_of(&self, agent: &AgentId) -> AgentItems {
+        let of_agent = || self.items.iter().filter(|item| item.agent() == agent);
+        let count = |state| of_agent().filter(|item| item.record.state == state).count() as u64;
+        AgentItems {
+            active: self.busy(agent),
+            queued: count(ItemState::Queued),
+            waiting: count(ItemState::Waiting),
+            held: count(ItemState::Held),
+            behind_breaker: of_agent().filter(|item| item.by_breaker).count() as u64,
+        }
     }
 
     fn busy(&self, agent: &AgentId) -> bool {
@@ -175,6 +200,9 @@ impl Reference {
         }
         if let Some((_, answer)) = self.answers.get(&work.id) {
             return answer.clone();
+        }
+        if !self.agents.contains_key(&work.agent_id) {
+            self.agent(&work.agent_id).paused = self.paused_ahead.remove(&work.agent_name);
         }
         self.agent(&work.agent_id).name = Some(work.agent_name.clone());
         let refused = self

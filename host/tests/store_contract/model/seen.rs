@@ -11,7 +11,7 @@ use warren::{
         work_item::{ItemRecord, ItemState, Priority},
     },
     ports::{
-        agent_records::AgentRecord,
+        agent_records::{AgentItems, AgentRecord},
         store::{QueueStats, Store},
         work_queue::ItemFilter,
     },
@@ -47,6 +47,7 @@ pub struct SeenAgent {
     last_reason: Option<Reason>,
     last_detail: String,
     endings: BTreeMap<Reason, u64>,
+    items: AgentItems,
 }
 
 impl From<AgentRecord> for SeenAgent {
@@ -67,12 +68,13 @@ impl From<AgentRecord> for SeenAgent {
             last_reason: record.last_reason,
             last_detail: record.last_detail,
             endings: record.endings,
+            items: record.items,
         }
     }
 }
 
 impl SeenAgent {
-    fn expected(agent: &Agent, now: UnixMillis) -> SeenAgent {
+    fn expected(agent: &Agent, items: AgentItems, now: UnixMillis) -> SeenAgent {
         SeenAgent {
             name: agent.name.clone(),
             paused: agent.paused,
@@ -88,6 +90,7 @@ impl SeenAgent {
             last_reason: agent.last_reason,
             last_detail: agent.last_detail.clone(),
             endings: agent.endings.clone(),
+            items,
         }
     }
 
@@ -133,6 +136,7 @@ impl Seen {
                 .iter()
                 .filter(|item| item.record.state == ItemState::Queued)
         };
+        let dead = reference.items.iter().find(|item| item.record.state == ItemState::Dead);
         let of = |priority: &Priority| {
             let count = queued().filter(|item| item.record.item.priority == *priority).count();
             (*priority, count as u64)
@@ -151,7 +155,7 @@ impl Seen {
             items: reference.items.iter().rev().map(|item| item.record.clone()).collect(),
             agents: agents
                 .iter()
-                .map(|(id, a)| (id.clone(), SeenAgent::expected(a, now)))
+                .map(|(id, a)| (id.clone(), SeenAgent::expected(a, reference.items_of(id), now)))
                 .collect(),
             stats: QueueStats {
                 queued: Priority::ALL.iter().map(of).collect(),
@@ -162,6 +166,8 @@ impl Seen {
                 done: count(ItemState::Done),
                 dead: count(ItemState::Dead),
                 agents_in_backoff: in_backoff.len() as u64,
+                oldest_dead: dead.and_then(|item| Some(now.since(item.record.ended_at?))),
+                limit: reference.policy.max_queue,
                 oldest_queued: queued().map(|item| now.since(item.ready_at)).max(),
             },
             room: Priority::ALL.iter().map(room).collect(),

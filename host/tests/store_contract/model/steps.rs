@@ -72,6 +72,10 @@ pub enum Step {
         agent: usize,
         paused: bool,
     },
+    PauseAhead {
+        agent: usize,
+        paused: bool,
+    },
     Command(usize, BreakerCommand),
     Requeue(Vec<Nth>),
     Purge(Vec<Nth>),
@@ -188,6 +192,7 @@ pub fn step() -> impl Strategy<Value = Step> {
         4 => Just(Step::Sweep),
         1 => (host, any::<bool>()).prop_map(|(host, died)| Step::ReleaseHost { host, died }),
         2 => (agent.clone(), any::<bool>()).prop_map(|(agent, paused)| Step::Pause { agent, paused }),
+        1 => (agent.clone(), any::<bool>()).prop_map(|(agent, paused)| Step::PauseAhead { agent, paused }),
         2 => (agent, command()).prop_map(|(agent, command)| Step::Command(agent, command)),
         1 => vec(any::<Nth>(), 1..4).prop_map(Step::Requeue),
         1 => vec(any::<Nth>(), 1..4).prop_map(Step::Purge),

@@ -3,11 +3,11 @@
 use warren::{
     domain::{
         breaker::{BreakerMode, Transition},
-        ids::{AgentId, HostName, ItemId},
+        ids::{AgentId, AgentName, HostName, ItemId},
         time::UnixMillis,
         work_item::ItemState,
     },
-    ports::agent_records::BreakerCommand,
+    ports::{agent_records::BreakerCommand, work_queue::Requeued},
 };
 
 use super::{FORCED, Item, PAUSED, Place, Reference};
@@ -109,23 +109,37 @@ impl Reference {
         }
     }
 
+    /// False if an agent of this name has been met: that one is paused by its id.
+    pub fn pause_ahead(&mut self, name: &AgentName, paused: bool) -> bool {
+        let unknown = self.agents.values().all(|agent| agent.name.as_ref() != Some(name));
+        match (unknown, paused) {
+            (true, true) => self.paused_ahead.insert(name.clone()),
+            (true, false) => self.paused_ahead.remove(name),
+            (false, _) => false,
+        };
+        unknown
+    }
+
     /// Dead items go to the tail of their queue, with attempt 1, as far as there is room.
-    pub fn requeue(&mut self, ids: &[ItemId]) -> u64 {
-        let mut requeued = 0;
-        for id in ids {
-            let Some(n) = self.dead(*id) else { continue };
-            if self.depth(self.items[n].record.item.priority) < self.policy.max_queue {
-                let mut item = self.items.remove(n);
-                item.put(Place::Queued, self.now);
-                item.record.item.attempt = 1;
-                item.record.reason = None;
-                item.record.ended_at = None;
-                item.resumed = false;
-                self.items.push(item);
-                requeued += 1;
-            }
+    pub fn requeue(&mut self, ids: &[ItemId]) -> Vec<Requeued> {
+        ids.iter().map(|id| self.requeue_one(*id)).collect()
+    }
+
+    fn requeue_one(&mut self, id: ItemId) -> Requeued {
+        let Some(n) = self.dead(id) else {
+            return Requeued::NotDead;
+        };
+        if self.depth(self.items[n].record.item.priority) >= self.policy.max_queue {
+            return Requeued::Full;
         }
-        requeued
+        let mut item = self.items.remove(n);
+        item.put(Place::Queued, self.now);
+        item.record.item.attempt = 1;
+        item.record.reason = None;
+        item.record.ended_at = None;
+        item.resumed = false;
+        self.items.push(item);
+        Requeued::Ready
     }
 
     pub fn purge(&mut self, ids: &[ItemId]) -> u64 {
