@@ -30,6 +30,7 @@ mod store_contract {
     pub mod redis_forwarder;
     pub mod redis_shows;
     pub mod redis_sizes;
+    pub mod redis_tls;
     pub mod reopen;
     pub mod sqlite;
     pub mod state;

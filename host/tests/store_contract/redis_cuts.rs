@@ -171,7 +171,8 @@ async fn killed_connections_lose_nothing() {
     timeout(DEADLINE * 3, work.join_all()).await.expect("all is done");
     killing.await.unwrap();
     for n in 0..ITEMS {
-        let endings = known(&store, &format!("a{n}")).await.endings;
+        let agent = until_answered!(store.agents.agent(&format!("a{n}")));
+        let endings = agent.expect("it is known").endings;
         assert_eq!(endings.into_iter().collect::<Vec<_>>(), [(Reason::Ok, 1)], "a{n}");
     }
 }
@@ -211,7 +212,7 @@ async fn hosts_come_back_after_they_were_refused() {
             ["requirepass", ""],
             "check the user and the password",
         ),
-        (["maxclients", "1"], ["maxclients", "1000"], "max number of clients"),
+        (["maxclients", "1"], ["maxclients", "1000"], "Redis"),
     ];
     for (refuse, allow, expected) in refusals {
         operator.ask::<()>(&["CONFIG", "SET", refuse[0], refuse[1]]).await;
@@ -230,7 +231,7 @@ async fn hosts_come_back_after_they_were_refused() {
 async fn refused_with(store: &Store, expected: &str) -> String {
     let deadline = Instant::now() + DEADLINE;
     loop {
-        let words = match store.queue.stats().await {
+        let words = match store.queue.sweep().await {
             Err(StoreError::Unavailable(words)) if words.contains(expected) => return words,
             other => format!("{other:?}"),
         };

@@ -90,7 +90,7 @@ async fn a_hundred_thousand_queued_items_cost_no_more_than_ten() {
     // The rest is what a clock of the kernel's ticks may be off.
     assert!(many < few * 3 + Duration::from_millis(30), "{few:?}, then {many:?}");
     let stats = store.queue.stats().await.unwrap();
-    assert_eq!(stats.queued.values().sum::<u64>(), (ITEMS + 10 - 50) as u64);
+    assert_eq!(stats.queued.values().sum::<u64>(), (ITEMS + 10) as u64);
 }
 
 #[tokio::test]

@@ -77,9 +77,10 @@ pub(super) async fn open(config: &RedisConfig) -> Result<Opened, ConnectError> {
         address: address.clone(),
         reason,
     };
+    // How long an answer may take is for each call to say.
     let limits = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(config.call_timeout))
-        .set_response_timeout(Some(config.call_timeout));
+        .set_response_timeout(None);
     let connection = Connection::open(client.clone(), limits)
         .await
         .map_err(|error| unavailable(sorted(&error, Term(0))))?;

@@ -47,7 +47,7 @@ local function head(rank)
   while true do
     local buffer = buffers[rank]
     if not buffer then
-      flush_index()
+      settle_index()
       buffer = call('ZRANGEBYLEX', INDEX, after[rank], '(r' .. rank + 1, 'LIMIT', 0, wanted)
       buffer.at = 1
       foresee(buffer)

@@ -10,7 +10,7 @@ seed(ARGV[2])
 
 local promoted, forgotten, more, gone = 0, 0, false, {}
 local function found(from, to)
-  flush_index()
+  settle_index()
   local members = call('ZRANGEBYLEX', INDEX, from, to, 'LIMIT', 0, MOST)
   more = more or #members == MOST
   return members
@@ -58,7 +58,7 @@ for _, member in ipairs(found('[f', '(f' .. sorted(now - KEEP_DONE))) do
   forgotten = forgotten + 1
 end
 
-flush_index()
+settle_index()
 -- An operator's reset that no claim or enqueue has come upon.
 if call('HLEN', BACKOFF) < call('ZLEXCOUNT', INDEX, '[b', '(c') then
   for _, member in ipairs(call('ZRANGEBYLEX', INDEX, '[b' .. sorted(now), '(c', 'LIMIT', 0, MOST)) do

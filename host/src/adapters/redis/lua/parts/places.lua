@@ -50,9 +50,22 @@ local function is_open(state) return state == 'q' or state == 'w' or state == 'd
 -- The item as the lists of old show it.
 local function entry_of(id) return fields['i' .. id] or read('i' .. id) or '' end
 
+local types_checked = false
+-- Have the index as it was decided up to here, before it is read again. This is a write, so every type is checked before.
+local function settle_index()
+  if next(standing) == nil then return end
+  if not types_checked then
+    for rank = 0, 2 do call('LLEN', LISTS[rank]) end
+    for _, hash in ipairs({ ACTIVE, FAILURES, BACKOFF }) do call('HLEN', hash) end
+    call('XLEN', EVENTS)
+    types_checked = true
+  end
+  flush_index()
+end
+
 -- Queued, waiting and held items of a priority: what its bound is about.
 local function depth_of(rank)
-  flush_index()
+  settle_index()
   local unready = call('HMGET', DATA, 'cw' .. rank, 'ch' .. rank)
   return call('ZLEXCOUNT', INDEX, '[r' .. rank, '(r' .. rank + 1) + (unready[1] or 0) + (unready[2] or 0)
     + (counts['cw' .. rank] or 0) + (counts['ch' .. rank] or 0)
@@ -60,7 +73,7 @@ end
 
 -- How many entries its list of old should have.
 local function shown_of(rank)
-  flush_index()
+  settle_index()
   local direct = (call('HGET', DATA, 'cd' .. rank) or 0) + (counts['cd' .. rank] or 0)
   return call('ZLEXCOUNT', INDEX, '[r' .. rank, '(r' .. rank + 1) - direct
 end
@@ -143,7 +156,7 @@ end
 
 -- The first members of the agent's items of a class.
 local function of_class(agent, class, most)
-  flush_index()
+  settle_index()
   local from = 'q' .. agent .. '\n' .. class
   return call('ZRANGEBYLEX', INDEX, '[' .. from, '(' .. from .. '~', 'LIMIT', 0, most)
 end

@@ -58,7 +58,11 @@ local function flush()
   if next(acting) ~= nil then
     if #shown + #outside + #events > 0 then call('HLEN', ACTIVE) end
   end
-  if next(acting) ~= nil or #outside + #events > 0 or #shown > 1 then check_types() end
+  if next(acting) ~= nil or #outside + #events > 0 or #shown > 1 then
+    check_types()
+    -- The index is written first: a script that does not read it has not found out yet that it is of the wrong type.
+    flush_index()
+  end
   for _, entry in ipairs(shown) do
     if entry[2] == 'LREM' then call('LREM', entry[1], -1, entry[3]) else call(entry[2], entry[1], entry[3]) end
   end
