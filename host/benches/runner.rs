@@ -114,20 +114,11 @@ async fn turn(wired: &Wired, slots: usize, items: usize, whole: bool) -> Turn {
         items,
         cost,
         seen,
-        threads: used(&threads, &threads::cpu()),
+        threads: threads::since(&threads),
         hub: wired.hub.cpu().saturating_sub(hub),
     };
     running.stop().await;
     turn
-}
-
-/// What threads used between two readings.
-fn used(before: &BTreeMap<String, Duration>, after: &BTreeMap<String, Duration>) -> BTreeMap<String, Duration> {
-    let since = |(name, time): (&String, &Duration)| {
-        let earlier = before.get(name).copied().unwrap_or_default();
-        (name.clone(), time.saturating_sub(earlier))
-    };
-    after.iter().map(since).collect()
 }
 
 #[derive(Default)]

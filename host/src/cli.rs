@@ -10,7 +10,9 @@ mod config;
 mod dev;
 mod events;
 mod exit;
+mod hosts;
 mod hub;
+mod leader;
 mod output;
 mod plugin;
 mod queue;
@@ -63,6 +65,10 @@ enum Command {
     Submit(submit::Args),
     /// How a host and its cluster are doing.
     Status(status::Args),
+    /// Who leads, and handing the leadership over.
+    Leader(leader::Args),
+    /// The hosts of the cluster: which live, who leads, what each runs.
+    Hosts(hosts::Args),
     /// All agents, or one: why it runs or does not; pause and resume it, command its breaker.
     Agent(agent::Args),
     /// The queue in numbers and items, and its dead letters.
@@ -95,6 +101,8 @@ pub fn main() -> ExitCode {
         Command::Hub(args) => hub::run(global, args),
         Command::Submit(args) => submit::run(global, args),
         Command::Status(args) => status::run(global, &args),
+        Command::Leader(args) => leader::run(global, args),
+        Command::Hosts(args) => hosts::run(global, &args),
         Command::Agent(args) => agent::run(global, &args),
         Command::Queue(args) => queue::run(global, &args),
         Command::Events(args) => events::run(global, &args),

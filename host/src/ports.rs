@@ -8,6 +8,7 @@ pub mod definitions;
 pub mod effects;
 pub mod events;
 pub mod guest;
+pub mod hosts;
 pub mod hub;
 pub mod leadership;
 pub mod plugin_source;

@@ -8,10 +8,22 @@
     reason = "a test's helpers fail by panicking, like the test itself"
 )]
 
+#[path = "operator/agents.rs"]
+mod agents;
 #[path = "operator/commands.rs"]
 mod commands;
 #[path = "operator/connections.rs"]
 mod connections;
+#[path = "operator/dead.rs"]
+mod dead;
+#[path = "operator/events.rs"]
+mod events;
+#[path = "operator/hosts.rs"]
+mod hosts;
+#[path = "operator/leader.rs"]
+mod leader;
+#[path = "operator/queue.rs"]
+mod queue;
 #[path = "operator/requests.rs"]
 mod requests;
 
@@ -25,7 +37,6 @@ use std::{
 
 use reqwest::{Method, RequestBuilder};
 use tempfile::TempDir;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use warren::{
     adapters::{
@@ -38,6 +49,7 @@ use warren::{
             self,
             access::Access,
             context::{ApiContext, HostFacts, HostState, PluginDirectory},
+            forward::Forwarder,
             types::{PluginRef, PluginView, RunningPlugin},
         },
         metrics::Metrics,
@@ -45,15 +57,17 @@ use warren::{
     domain::{
         agent::AgentDefinition,
         ending::{Ending, Reason},
-        ids::{ClaimToken, HostName, Term},
+        ids::{AgentId, AgentName, ClaimToken, HostName, ItemId, Term},
+        preference::Score,
         secret::Secret,
         time::UnixMillis,
+        work_item::{TaskType, WorkItem},
     },
     ports::{
         store::{Store, StorePolicy},
-        work_queue::{ClaimRequest, Completion},
+        work_queue::{ClaimRequest, Claimed, Completion},
     },
-    services::election::Standing,
+    services::election::{self, Office, Seat, Standing},
 };
 
 const TOKEN: &str = "a-token-of-the-test-s-own";
@@ -107,7 +121,9 @@ struct Served {
     store: Store,
     stop: CancellationToken,
     server: tokio::task::JoinHandle<anyhow::Result<()>>,
-    standing: watch::Sender<Standing>,
+    /// What the election would say and hear.
+    seat: Seat,
+    context: Arc<ApiContext>,
     folder: TempDir,
 }
 
@@ -139,7 +155,8 @@ impl Served {
         let address = listener.local_addr().unwrap();
         let (state, metrics) = (Arc::new(HostState::default()), Arc::new(Metrics::new(&name).unwrap()));
         let store = sqlite.store();
-        let standing = watch::Sender::new(Standing::Leading(Term(1)));
+        let (office, seat) = election::open(Arc::new(Score::default));
+        seat.standing.send_replace(Standing::Leading(Term(1)));
         let context = Arc::new(ApiContext {
             host: HostFacts {
                 name,
@@ -154,10 +171,11 @@ impl Served {
             plugins: Arc::new(ToldPlugins),
             metrics: metrics.clone(),
             access: Access::new(address, Vec::new(), &Secret::from(TOKEN.to_owned())).into(),
-            standing: Some(standing.subscribe()),
+            office: Some(office),
+            forwarder: Forwarder::new(Secret::from(TOKEN.to_owned())).unwrap(),
         });
         let stop = CancellationToken::new();
-        let server = tokio::spawn(api::serve(listener, context, stop.clone()));
+        let server = tokio::spawn(api::serve(listener, Arc::clone(&context), stop.clone()));
         Served {
             address,
             state,
@@ -166,9 +184,73 @@ impl Served {
             store,
             stop,
             server,
-            standing,
+            seat,
+            context,
             folder,
         }
+    }
+
+    /// What another host of the same store, with files like this one's, answers its API from.
+    fn neighbour(&self, name: &str, address: SocketAddr, token: &str, office: Office) -> Arc<ApiContext> {
+        let name = HostName::new(name).unwrap();
+        Arc::new(ApiContext {
+            state: Arc::default(),
+            store: self.store.clone(),
+            store_timeout: Duration::from_secs(2),
+            definitions: Arc::new(AgentFiles::new(self.folder.path().join("agents"), Arc::new(BootClock))),
+            plugins: Arc::new(ToldPlugins),
+            metrics: Arc::new(Metrics::new(&name).unwrap()),
+            access: Access::new(address, Vec::new(), &Secret::from(token.to_owned())).into(),
+            office: Some(office),
+            forwarder: Forwarder::new(Secret::from(token.to_owned())).unwrap(),
+            host: HostFacts {
+                name,
+                roles: vec!["coordinator".into()],
+                slots: 32,
+                started: Instant::now(),
+            },
+        })
+    }
+
+    /// The API goes away and comes back where it was, as when a host is restarted on the same store.
+    async fn restart(&mut self, between: impl AsyncFnOnce()) {
+        self.stop.cancel();
+        (&mut self.server).await.unwrap().unwrap();
+        between().await;
+        self.stop = CancellationToken::new();
+        let listener = api::listen(self.address).await.unwrap();
+        self.server = tokio::spawn(api::serve(listener, Arc::clone(&self.context), self.stop.clone()));
+    }
+
+    /// A change, with the token.
+    async fn post(&self, path: &str, body: serde_json::Value) -> (u16, serde_json::Value) {
+        let request = self.request(Method::POST, path).bearer_auth(TOKEN).json(&body);
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap())
+    }
+
+    /// Items of agents `a0`, `a1`, … that were given up on.
+    async fn kill(&self, count: usize) -> Vec<ItemId> {
+        let mut dead = Vec::new();
+        while dead.len() < count {
+            let part = (count - dead.len()).min(500);
+            let items: Vec<WorkItem> = (dead.len()..dead.len() + part).map(direct).collect();
+            dead.extend(items.iter().map(|item| item.id));
+            self.store.queue.enqueue(None, items).await.unwrap();
+            let request = ClaimRequest {
+                host: HostName::new("host-1").unwrap(),
+                tokens: (0..part).map(|_| ClaimToken::fresh()).collect(),
+                lease: Duration::from_secs(30),
+                avoid: Vec::new(),
+            };
+            let claims = self.store.queue.claim(&request).await.unwrap();
+            assert_eq!(claims.len(), part);
+            let ends = claims
+                .into_iter()
+                .map(|claimed| self.end(claimed, Reason::GuestError, "no"));
+            futures_util::future::join_all(ends).await;
+        }
+        dead
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -203,6 +285,10 @@ impl Served {
             avoid: Vec::new(),
         };
         let claimed = self.store.queue.claim(&request).await.unwrap().remove(0);
+        self.end(claimed, reason, detail).await;
+    }
+
+    async fn end(&self, claimed: Claimed, reason: Reason, detail: &str) {
         let completion = Completion {
             item: claimed.item.id,
             token: claimed.token,
@@ -213,6 +299,23 @@ impl Served {
             generation: Some("echo@3".into()),
         };
         self.store.queue.complete(&completion).await.unwrap();
+    }
+}
+
+/// A direct item of the agent `a<n>`, whose id is `id-a<n>`.
+fn direct(n: usize) -> WorkItem {
+    WorkItem {
+        id: ItemId::fresh(),
+        agent_id: AgentId::new(format!("id-a{n}")).unwrap(),
+        agent_name: AgentName::new(format!("a{n}")).unwrap(),
+        task_type: TaskType::Direct,
+        priority: TaskType::Direct.default_priority(),
+        inbox_count: 0,
+        created_at: UnixMillis(1_800_000_000_000),
+        attempt: 1,
+        payload: Some(format!("payload {n}")),
+        min_interval: Duration::ZERO,
+        trace_context: None,
     }
 }
 

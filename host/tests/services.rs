@@ -38,14 +38,17 @@
 mod services {
     pub mod claims;
     pub mod clock;
+    pub mod departure;
     pub mod dispatch;
     pub mod effects;
     pub mod election;
     pub mod faults;
+    pub mod heartbeat;
     pub mod hub;
     pub mod intake;
     pub mod plugins;
     pub mod poller;
+    pub mod python_runners;
     pub mod rig;
     pub mod runner;
     pub mod sandbox;

@@ -15,6 +15,7 @@ mod store_contract {
     pub mod events;
     pub mod fairness;
     pub mod harness;
+    pub mod hosts;
     pub mod kill;
     pub mod leadership;
     pub mod leases;
@@ -26,8 +27,10 @@ mod store_contract {
     pub mod redis_access;
     pub mod redis_cuts;
     pub mod redis_days;
+    pub mod redis_election;
     pub mod redis_familiar;
     pub mod redis_forwarder;
+    pub mod redis_hosts;
     pub mod redis_shows;
     pub mod redis_sizes;
     pub mod redis_tls;

@@ -158,7 +158,7 @@ fn five_failures_open_the_breaker_and_agent_show_says_so() {
     );
     let status = host.cli(&["status"]).expect(0).to_owned();
     assert!(
-        status.contains("1 agents in backoff") && status.contains("trap"),
+        status.contains("1 agent in backoff") && status.contains("trap"),
         "{status}"
     );
     eventually("the breaker in the metrics", SOON, || {

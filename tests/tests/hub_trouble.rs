@@ -60,7 +60,7 @@ fn down_at_start_and_up_later() {
         (ready.status == 503 && ready.body.contains("has not answered yet")).then_some(ready.body)
     });
     assert!(ready.contains(&hub.url()) && ready.contains("no connection"), "{ready}");
-    let words = host.cli(&["status"]).expect(0).to_owned();
+    let words = host.cli(&["status"]).expect(6).to_owned();
     assert!(
         words.contains("NO: hub has not answered yet") && words.contains("UNREACHABLE"),
         "{words}"
@@ -102,7 +102,7 @@ fn a_wrong_api_key_is_said_without_the_key_and_blames_nobody() {
     let wrong = "wrong-key-9876543210";
     let host = echo_host(&hub).set("hub.api_key", &format!("{wrong:?}")).start();
     let words = eventually("words about the key in the status", SOON, || {
-        let words = host.cli(&["status"]).expect(0).to_owned();
+        let words = host.cli(&["status"]).expect(6).to_owned();
         words.contains("401").then_some(words)
     });
     assert!(words.contains("check the Hub's API key"), "{words}");

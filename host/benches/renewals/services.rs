@@ -20,23 +20,25 @@ use warren::{
             self,
             access::Access,
             context::{ApiContext, HostFacts, HostState},
+            forward::Forwarder,
         },
         config::Config,
         metrics::Metrics,
     },
     domain::{
         ids::{HolderId, HostName},
+        preference::Score,
         secret::Secret,
     },
     ports::{
-        leadership::{Acquired, Bid, Inherited, Leader, Leadership},
+        leadership::{Acquired, Bid, Candidate, Inherited, Leader, Leadership},
         sandbox::Sandbox,
         store::{Store, StoreError, StorePolicy},
         telemetry::Telemetry,
         work_queue::Fence,
     },
     services::{
-        election::{Election, ElectionConfig, Standing},
+        election::{self, Election, ElectionConfig},
         plugins::Plugins,
     },
 };
@@ -73,13 +75,14 @@ impl Services {
                 lease: config.leader.terms(),
                 renew_every: RENEW_EVERY,
                 bid_every: Duration::from_secs(1),
+                look_every: Duration::from_secs(5),
                 call_timeout: config.leader.store_timeout,
                 stop_within: Duration::from_secs(10),
             },
             holder: HolderId::fresh(store::host()),
             address: format!("http://{address}"),
             tasks: Vec::new(),
-            standing: watch::Sender::new(Standing::Unknown),
+            seat: election::open(Arc::new(Score::default)).1,
         };
         let context = Arc::new(context(&folder, store, &config, metrics, sandbox, address));
         let stop = CancellationToken::new();
@@ -131,7 +134,8 @@ fn context(
             &Secret::from("a token that nobody uses".to_owned()),
         )
         .into(),
-        standing: None,
+        office: None,
+        forwarder: Forwarder::new(Secret::from("a token that nobody uses".to_owned())).unwrap(),
     }
 }
 
@@ -170,8 +174,14 @@ impl Leadership for Renewals {
     async fn leader(&self) -> Result<Option<Leader>, StoreError> {
         self.leadership.leader().await
     }
-    async fn wait_for_vacancy(&self, at_most: Duration) {
-        self.leadership.wait_for_vacancy(at_most).await;
+    fn vacancies(&self) -> watch::Receiver<()> {
+        self.leadership.vacancies()
+    }
+    async fn candidates(&self) -> Result<Vec<Candidate>, StoreError> {
+        self.leadership.candidates().await
+    }
+    async fn withdraw(&self, holder: &HolderId) -> Result<(), StoreError> {
+        self.leadership.withdraw(holder).await
     }
     async fn reserve(&self, fence: &Fence, host: &HostName, span: Duration) -> Result<(), StoreError> {
         self.leadership.reserve(fence, host, span).await

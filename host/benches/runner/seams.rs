@@ -17,7 +17,7 @@ use warren::{
     domain::{
         agent::AgentDefinition,
         capability::CapabilitySet,
-        ids::{AgentName, ClaimToken, HostName, ItemId},
+        ids::{AgentName, ClaimToken, ItemId},
         plugin::Manifest,
         work_item::{ItemRecord, Priority, WorkItem},
     },
@@ -150,9 +150,6 @@ impl WorkQueue for TimedQueue {
     }
     async fn sweep(&self) -> Result<Swept, StoreError> {
         self.queue.sweep().await
-    }
-    async fn release_host(&self, host: &HostName, died: bool) -> Result<u64, StoreError> {
-        self.queue.release_host(host, died).await
     }
     async fn wait_for_work(&self, at_most: Duration) {
         self.queue.wait_for_work(at_most).await;

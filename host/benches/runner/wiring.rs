@@ -227,7 +227,7 @@ impl RunItem for CompleteAtOnce {
                 generation: Some("idle@1".to_owned()),
             };
             self.0.complete(&completion).await.unwrap();
-            drop(holding);
+            holding.claim.settle();
         })
     }
 

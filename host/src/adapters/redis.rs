@@ -12,6 +12,7 @@ mod calls;
 mod connection;
 mod effects;
 mod events;
+mod hosts;
 mod items;
 mod keys;
 mod leadership;
@@ -114,7 +115,8 @@ impl RedisStore {
             agent_state: store.clone(),
             agents: store.clone(),
             plugins: store.clone(),
-            events: store,
+            events: store.clone(),
+            hosts: store,
         }
     }
 

@@ -12,6 +12,7 @@ mod effects;
 mod enqueue;
 mod events;
 mod finish;
+mod hosts;
 mod leadership;
 mod list;
 mod open;
@@ -29,6 +30,7 @@ mod worker;
 
 use std::{path::PathBuf, sync::Arc};
 
+use leadership::Candidates;
 pub use open::OpenError;
 use open::{OpenFile, Ownership};
 use signals::Wakes;
@@ -61,6 +63,7 @@ pub struct SqliteConfig {
 pub struct SqliteStore {
     workers: Workers,
     wakes: Arc<Wakes>,
+    candidates: Candidates,
     incarnation: String,
     description: String,
     file: Arc<OpenFile>,
@@ -96,6 +99,7 @@ impl SqliteStore {
         Ok(SqliteStore {
             workers,
             wakes,
+            candidates: Candidates::default(),
             incarnation: opened.incarnation,
             description: format!("SQLite file {}", path.display()),
             file,
@@ -118,7 +122,8 @@ impl SqliteStore {
             agent_state: store.clone(),
             agents: store.clone(),
             plugins: store.clone(),
-            events: store,
+            events: store.clone(),
+            hosts: store,
         }
     }
 
@@ -128,7 +133,8 @@ impl SqliteStore {
         self.workers
             .write(|step| {
                 leadership::vacate(step)?;
-                finish::release(step, None, true)
+                hosts::silence_all(step)?;
+                finish::release_all(step)
             })
             .await
     }

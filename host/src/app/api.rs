@@ -8,6 +8,7 @@
 //! | `GET /health` | 200 while the process lives; a task that fails ends the process |
 //! | `GET /ready` | [`types::ReadyView`], 200 or 503 |
 //! | `GET /api/v1/status` | [`types::StatusView`] |
+//! | `GET /api/v1/hosts` | [`types::HostList`]: every host that lives, and those that did within the last hour |
 //! | `GET /api/v1/agents?after=NEXT&limit=N` | [`types::AgentList`]: every agent that is known or has a definition |
 //! | `GET /api/v1/agents/{name}` | [`types::AgentView`]; by name or id, here and below |
 //! | `POST /api/v1/agents/{name}/pause`, `…/resume` | [`types::AgentChange`] |
@@ -23,6 +24,10 @@
 //! | `GET /api/v1/events/stream?after=SEQ` | as server-sent events, from now on if there is no `after`: [`types::EventView`] \
 //! with its number as `id`, [`types::EventsLost`] as `event: lost`, a comment every 15 s; heeds `Last-Event-ID`; ends after \
 //! five minutes, to be asked for again |
+//! | `GET /api/v1/leader` | [`types::LeadershipView`] |
+//! | `POST /api/v1/leader/handover` | [`types::HandoverRequest`]: [`types::HandoverView`] once another host leads |
+//!
+//! What only the leader can do (a handover) any host forwards to it ([`forward`]); 503 where that can't be done.
 //!
 //! Anything else is a [`types::ErrorBody`]; a parameter that is not known is one, too. So many requests may wait at once
 //! ([`MOST_WAITING`]), streams among them; further ones are answered 503, and probes always find a connection.
@@ -35,7 +40,10 @@ pub mod context;
 mod dead;
 mod error;
 mod events;
+pub mod forward;
+mod hosts;
 mod items;
+mod leader;
 mod probes;
 mod query;
 mod queue;
@@ -191,6 +199,7 @@ async fn busy() -> ApiError {
 fn router(api: Api) -> Router {
     monitoring()
         .route("/api/v1/status", get(read::status))
+        .route("/api/v1/hosts", get(hosts::list))
         .route("/api/v1/agents", get(agents::list))
         .route("/api/v1/agents/{name}", get(agents::show))
         .route("/api/v1/agents/{name}/pause", post(command::pause))
@@ -205,11 +214,20 @@ fn router(api: Api) -> Router {
         .route("/api/v1/items", get(queue::list).post(items::submit))
         .route("/api/v1/items/{id}", get(items::show))
         .route("/api/v1/events", get(events::list))
+        .route("/api/v1/leader", get(leader::show))
+        .merge(of_the_leader(&api))
         .route("/api/v1/events/stream", get(stream::stream))
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         .layer(DefaultBodyLimit::max(items::LARGEST_BODY))
         .with_state(api)
+}
+
+/// What only the leader can do; any other host forwards it.
+fn of_the_leader(api: &Api) -> Router<Api> {
+    Router::new()
+        .route("/api/v1/leader/handover", post(leader::hand_over))
+        .route_layer(middleware::from_fn_with_state(api.clone(), forward::to_leader))
 }
 
 async fn unknown_path(request: Request) -> ApiError {

@@ -1,11 +1,13 @@
 //! One host, wired: in which order its parts start, and in which order they stop.
 //!
-//! Start: API port, store (until it is there, the API says what is waited for), plugins; then the stages *serving* (API), *keeping* (leases, recovery), *running* (claims and
-//! runs items) and *coordinating* (election and leader-only work), so that nothing is claimed before it can be renewed.
+//! Start: API port, store (until it is there, the API says what is waited for), plugins; then the stages *serving* (API),
+//! *keeping* (leases, recovery, heartbeat), *running* (claims and runs items) and *coordinating* (election and leader-only
+//! work), so that nothing is claimed before it can be renewed.
 //!
-//! Stop, on SIGTERM: `/ready` turns red; *coordinating* stops and joins its work and releases the lease, so that a
-//! successor takes over at once; *running* stops claiming and drains while *keeping* still renews, and what is left at the
-//! end of the grace period goes back to the head of its queue; then *keeping*, *serving* and the store.
+//! Stop, on SIGTERM: `/ready` turns red, and the heartbeat says that this host drains; *coordinating* stops and joins its
+//! work and releases the lease, so that a successor takes over at once; *running* stops claiming and drains while *keeping*
+//! still renews, and what is left at the end of the grace period goes back to the head of its queue; then *keeping*, with
+//! which the heartbeat gives back what is claimed even now and leaves the registry of hosts; then *serving* and the store.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -23,30 +25,37 @@ use super::{
 };
 use crate::{
     adapters::boot_clock::BootClock,
-    domain::ids::{HolderId, HostName},
+    domain::ids::HostName,
     ports::{definitions::Definitions, store::StoreError},
     services::{
         census::Census,
         claims::Claims,
         discovery::{Discovery, DiscoveryConfig},
         dispatch::{Dispatch, DispatchConfig},
-        election::{Election, ElectionConfig, LeaderTask},
+        election::{Election, ElectionConfig, LeaderTask, Seat},
         intake::Intake,
         leader_state::LeaderNotes,
         poller::{Poller, PollerConfig},
+        python_runners::PythonRunners,
         reclaim::Reclaim,
         store_watch::StoreWatch,
     },
 };
 
-/// How often an idle host looks for work by itself, and a follower bids: what a lost wake-up costs.
+/// How often an idle host looks for work by itself, and how soon it bids again after a failure.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How often a follower looks who leads: what a lost notification costs a handover.
+const FOLLOW_EVERY: Duration = Duration::from_secs(5);
 
 /// How often the leader counts what describes the cluster.
 const CENSUS_EVERY: Duration = Duration::from_secs(5);
 
 /// How often the store is asked whether it still is the one that this host knows.
 const WATCH_STORE_EVERY: Duration = Duration::from_secs(10);
+
+/// How often the leader looks whether Python runners use the same store; each look is bounded.
+const LOOK_FOR_RUNNERS_EVERY: Duration = Duration::from_secs(30);
 
 /// How long what has nothing to drain may take to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
@@ -69,6 +78,8 @@ pub struct Host {
     serving: Stage,
     /// Effects that were sent and are being recorded.
     under_way: TaskTracker,
+    /// Cancelled when the host begins to stop, for the other hosts to know.
+    draining: CancellationToken,
     store: OpenStore,
     grace: Duration,
 }
@@ -81,15 +92,13 @@ impl Host {
         let mut listener = api::listen(config.api.listen).await?;
         let address = listener.local_addr().context("the API's address")?;
         make_data_dir(config)?;
+        let token = token::load_or_create(config)?;
         let basics = Basics {
             name: config.host_name()?,
             state: Arc::default(),
             clock: Arc::new(BootClock),
-            access: Arc::new(Access::new(
-                address,
-                config.api.hosts.clone(),
-                &token::load_or_create(config)?,
-            )),
+            access: Arc::new(Access::new(address, config.api.hosts.clone(), &token)),
+            token,
         };
         let opened = open_store(config, &basics, &mut listener).await?;
         let description = opened.description().to_owned();
@@ -98,11 +107,12 @@ impl Host {
         let host = Host {
             address,
             state: Arc::clone(&parts.state),
-            serving: parts.serve(config, listener),
+            serving: parts.serve(config, listener)?,
             keeping: parts.keep(config),
             running: Stage::new("running"),
             coordinating: Stage::new("coordinating"),
             under_way: parts.guest_services.under_way.clone(),
+            draining: CancellationToken::new(),
             store: parts.opened.clone(),
             grace: config.host.grace_period,
             name,
@@ -111,7 +121,7 @@ impl Host {
         host.begin(config, parts).await
     }
 
-    async fn begin(mut self, config: &Config, parts: Parts) -> anyhow::Result<Host> {
+    async fn begin(mut self, config: &Config, mut parts: Parts) -> anyhow::Result<Host> {
         report_definitions(Arc::clone(&parts.definitions)).await?;
         parts.load_plugins().await?;
         self.state.plugins_loaded();
@@ -122,13 +132,15 @@ impl Host {
                 "items were running when the store was last in use; they are ready again"
             );
         }
+        let heartbeat = parts.heartbeat(config, self.address, self.draining.clone());
+        self.keeping.spawn("heartbeat", |stop| heartbeat.run(stop));
         let ended = Arc::new(Notify::new());
         if config.host.has(Role::Runner) {
             let dispatch = self.dispatch(config, &parts, Arc::clone(&ended));
             self.running.spawn("dispatch", |stop| dispatch.run(stop));
         }
-        if config.host.has(Role::Coordinator) {
-            let election = self.election(config, &parts, ended);
+        if let Some(seat) = parts.seat.take() {
+            let election = self.election(config, &parts, seat, ended);
             self.coordinating.spawn("election", |stop| election.run(stop));
         }
         Ok(self)
@@ -155,7 +167,7 @@ impl Host {
         }
     }
 
-    fn election(&self, config: &Config, parts: &Parts, ended: Arc<Notify>) -> Election {
+    fn election(&self, config: &Config, parts: &Parts, seat: Seat, ended: Arc<Notify>) -> Election {
         let intake = Arc::new(Intake::new(
             Arc::clone(&parts.store.queue),
             Arc::clone(&parts.definitions),
@@ -170,13 +182,14 @@ impl Host {
                 lease: config.leader.terms(),
                 renew_every: config.leader.renew_every,
                 bid_every: LOOK_EVERY,
+                look_every: FOLLOW_EVERY,
                 call_timeout: config.leader.store_timeout,
                 stop_within: STOP_WITHIN,
             },
-            holder: HolderId::fresh(self.name.clone()),
+            holder: parts.holder.clone(),
             address: config.advertised_address(self.address),
             tasks: leader_tasks(config, parts, &intake, ended),
-            standing: parts.standing.clone(),
+            seat,
         }
     }
 
@@ -194,6 +207,7 @@ impl Host {
     /// Stop in order. The first error is returned, the others are logged.
     pub async fn stop(self) -> anyhow::Result<()> {
         self.state.stopping();
+        self.draining.cancel();
         let mut first = Ok(());
         let mut note = |result: anyhow::Result<()>| match (result, &first) {
             (Ok(()), _) => {}
@@ -244,6 +258,7 @@ async fn report_definitions(definitions: Arc<dyn Definitions>) -> anyhow::Result
 }
 
 fn leader_tasks(config: &Config, parts: &Parts, intake: &Arc<Intake>, ended: Arc<Notify>) -> Vec<Arc<dyn LeaderTask>> {
+    let notes = Arc::new(LeaderNotes::new(Arc::clone(&parts.store.leadership)));
     vec![
         Arc::new(Poller {
             hub: Arc::clone(&parts.hub),
@@ -259,7 +274,7 @@ fn leader_tasks(config: &Config, parts: &Parts, intake: &Arc<Intake>, ended: Arc
         Arc::new(Discovery {
             hub: Arc::clone(&parts.hub),
             intake: Arc::clone(intake),
-            notes: Arc::new(LeaderNotes::new(Arc::clone(&parts.store.leadership))),
+            notes: Arc::clone(&notes),
             config: DiscoveryConfig {
                 every: config.hub.discovery_interval,
                 min_staleness: config.hub.staleness,
@@ -269,19 +284,27 @@ fn leader_tasks(config: &Config, parts: &Parts, intake: &Arc<Intake>, ended: Arc
             queue: Arc::clone(&parts.store.queue),
             agents: Arc::clone(&parts.store.agents),
             events: Arc::clone(&parts.store.events),
+            hosts: Arc::clone(&parts.store.hosts),
             telemetry: Arc::clone(&parts.telemetry),
             every: CENSUS_EVERY,
+        }),
+        Arc::new(PythonRunners {
+            hosts: Arc::clone(&parts.store.hosts),
+            events: Arc::clone(&parts.store.events),
+            notes,
+            every: LOOK_FOR_RUNNERS_EVERY,
+            call_timeout: config.leader.store_timeout,
         }),
     ]
 }
 
 impl Parts {
     /// The API, on a port that is bound already.
-    fn serve(&self, config: &Config, listener: TcpListener) -> Stage {
+    fn serve(&self, config: &Config, listener: TcpListener) -> anyhow::Result<Stage> {
         let mut stage = Stage::new("serving");
-        let context = self.api_context(config);
+        let context = self.api_context(config)?;
         stage.spawn("api", |stop| api::serve(listener, context, stop));
-        stage
+        Ok(stage)
     }
 
     /// Read and compile the plugins. A store that is away for a moment, and can't number them, is waited for.

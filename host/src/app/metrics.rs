@@ -26,6 +26,7 @@ use crate::{
     domain::{
         breaker::BreakerState,
         capability::Capability,
+        host::HostState,
         ids::{AgentId, HostName, Term},
         limits::Limits,
         work_item::{ItemState, Priority, TaskType},
@@ -66,6 +67,7 @@ pub struct Metrics {
     guests: GuestMetrics,
 
     is_leader: IntGaugeVec,
+    lease_left: Gauge,
     leader_transitions: IntCounterVec,
     polls: IntCounterVec,
     poll_duration: Histogram,
@@ -91,6 +93,7 @@ pub struct Metrics {
     active_tasks: IntGauge,
     agents_in_backoff: IntGauge,
     backoff_remaining: GaugeVec,
+    hosts: IntGaugeVec,
 }
 
 /// Registers what is made with it.
@@ -139,6 +142,10 @@ impl Metrics {
                 "1 while this host leads",
                 &["instance_id"],
             )?,
+            lease_left: of_host.add(Gauge::new(
+                "botburrow_leader_lease_remaining_seconds",
+                "Until this host stops leading unless it renews the lease; 0 while it does not lead",
+            ))?,
             leader_transitions: of_host.counters(
                 "botburrow_leader_transitions_total",
                 "Changes of this host's leadership",
@@ -227,6 +234,11 @@ impl Metrics {
                 ),
                 &["agent_id"],
             ))?,
+            hosts: of_cluster.gauges(
+                "botburrow_hosts",
+                "Hosts that live, and those that did within the last hour",
+                &["state"],
+            )?,
             shows_cluster: Mutex::new(false),
             leads: AtomicBool::new(false),
             instance: instance.to_string(),
@@ -235,16 +247,21 @@ impl Metrics {
             host,
             cluster,
         };
-        metrics.is_leader.with_label_values(&[&metrics.instance]).set(0);
         Ok(metrics)
     }
 
-    /// The text exposition of everything, as [`CONTENT_TYPE`].
-    pub fn render(&self) -> prometheus::Result<String> {
+    /// The text exposition of everything, as [`CONTENT_TYPE`]. `lease_left` is what is left now until this host has to stop
+    /// leading: without any it does not lead, whatever its election has noticed so far.
+    pub fn render(&self, lease_left: Duration) -> prometheus::Result<String> {
+        let leads = !lease_left.is_zero() && self.leads.load(Ordering::Acquire);
+        self.is_leader
+            .with_label_values(&[&self.instance])
+            .set(i64::from(leads));
+        self.lease_left.set(if leads { lease_left.as_secs_f64() } else { 0.0 });
         let mut families = self.host.gather();
         {
             let shows_cluster = self.shows_cluster.lock().unwrap_or_else(PoisonError::into_inner);
-            if *shows_cluster {
+            if *shows_cluster && leads {
                 families.extend(self.cluster.gather());
             }
         }
@@ -261,6 +278,10 @@ impl Metrics {
     fn set_cluster(&self, snapshot: &ClusterSnapshot<'_>) {
         let queue = snapshot.queue;
         let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        for state in HostState::ALL {
+            let count = gauge(snapshot.hosts.get(state));
+            self.hosts.with_label_values(&[state.as_str()]).set(count);
+        }
         for priority in Priority::ALL {
             let depth = queue.queued.get(priority).copied().unwrap_or(0);
             self.queue_depth
@@ -341,9 +362,6 @@ impl Telemetry for Metrics {
     fn leadership(&self, event: LeadershipEvent, term: Term) {
         let leads = event == LeadershipEvent::Became;
         self.leader_transitions.with_label_values(&[event.as_str()]).inc();
-        self.is_leader
-            .with_label_values(&[&self.instance])
-            .set(i64::from(leads));
         self.leads.store(leads, Ordering::Release);
         if leads {
             self.term.set(i64::try_from(term.0).unwrap_or(i64::MAX));

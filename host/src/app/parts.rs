@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     fs::DirBuilder,
+    net::SocketAddr,
     os::unix::fs::DirBuilderExt,
     path::Path,
     sync::{Arc, Mutex},
@@ -10,16 +11,14 @@ use std::{
 };
 
 use anyhow::{Context, anyhow};
-use tokio::{
-    runtime::Handle,
-    sync::{Notify, watch},
-};
-use tokio_util::task::TaskTracker;
+use tokio::{runtime::Handle, sync::Notify};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     api::{
         access::Access,
         context::{ApiContext, HostFacts, HostState, PluginDirectory},
+        forward::Forwarder,
     },
     config::{Config, host::Role, hub::Idempotency},
     metrics::Metrics,
@@ -32,10 +31,19 @@ use crate::{
         hub_http::{self, HubClient, HubClientConfig},
         wasm::{SandboxConfig, WasmSandbox},
     },
-    domain::ids::HostName,
+    domain::{
+        ids::{HolderId, HostName},
+        secret::Secret,
+    },
     ports::{clock::Clock, definitions::Definitions, hub::Hub, store::Store, telemetry::Telemetry},
     services::{
-        budget::Budget, claims::Claims, election::Standing, guest_host::GuestServices, plugins::Plugins, runner::Runner,
+        budget::Budget,
+        claims::Claims,
+        election::{self, Office, Scoring, Seat},
+        guest_host::GuestServices,
+        heartbeat::{Appearance, Heartbeat},
+        plugins::Plugins,
+        runner::Runner,
     },
 };
 
@@ -44,6 +52,8 @@ const COMPILED: &str = "compiled";
 
 pub struct Parts {
     pub name: HostName,
+    /// This process, apart from others of its name.
+    pub holder: HolderId,
     pub state: Arc<HostState>,
     pub access: Arc<Access>,
     pub clock: Arc<dyn Clock>,
@@ -56,7 +66,10 @@ pub struct Parts {
     pub plugins: Arc<Plugins>,
     pub claims: Arc<Claims>,
     pub guest_services: GuestServices,
-    pub standing: watch::Sender<Standing>,
+    /// This host's part in the election, if it has the role: seen from outside, and what the election itself gets.
+    pub office: Option<Office>,
+    pub seat: Option<Seat>,
+    token: Secret,
 }
 
 /// What there is before the store.
@@ -65,6 +78,8 @@ pub struct Basics {
     pub state: Arc<HostState>,
     pub clock: Arc<dyn Clock>,
     pub access: Arc<Access>,
+    /// Of the API: the hosts of one cluster have the same.
+    pub token: Secret,
 }
 
 impl Parts {
@@ -76,6 +91,7 @@ impl Parts {
             state,
             clock,
             access,
+            token,
         } = basics;
         let metrics = Arc::new(Metrics::new(&name)?);
         let telemetry: Arc<dyn Telemetry> = Arc::clone(&metrics) as Arc<_>;
@@ -114,7 +130,13 @@ impl Parts {
             runtime: Handle::current(),
             under_way: TaskTracker::new(),
         };
+        let (office, seat) = config
+            .host
+            .has(Role::Coordinator)
+            .then(|| election::open(scoring(config, &state, &plugins)))
+            .unzip();
         Ok(Parts {
+            holder: HolderId::fresh(name.clone()),
             name,
             state,
             clock,
@@ -123,7 +145,9 @@ impl Parts {
             opened,
             store,
             access,
-            standing: watch::Sender::new(Standing::Unknown),
+            office,
+            seat,
+            token,
             hub,
             definitions,
             plugins,
@@ -154,9 +178,35 @@ impl Parts {
         }
     }
 
+    /// What tells the other hosts of this one, whose API listens on `listened`.
+    pub fn heartbeat(&self, config: &Config, listened: SocketAddr, draining: CancellationToken) -> Heartbeat {
+        Heartbeat {
+            hosts: Arc::clone(&self.store.hosts),
+            claims: Arc::clone(&self.claims),
+            plugins: Arc::clone(&self.plugins),
+            clock: Arc::clone(&self.clock),
+            holder: self.holder.clone(),
+            appearance: Appearance {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                roles: config.host.roles.iter().map(ToString::to_string).collect(),
+                labels: config.host.labels.clone(),
+                address: config.advertised_address(listened),
+                slots: if config.host.has(Role::Runner) {
+                    config.runner.slots
+                } else {
+                    0
+                },
+                started: self.clock.now(),
+            },
+            every: config.host.heartbeat,
+            call_timeout: config.leader.store_timeout,
+            draining,
+        }
+    }
+
     /// What the API answers from.
-    pub fn api_context(&self, config: &Config) -> Arc<ApiContext> {
-        Arc::new(ApiContext {
+    pub fn api_context(&self, config: &Config) -> anyhow::Result<Arc<ApiContext>> {
+        Ok(Arc::new(ApiContext {
             host: HostFacts {
                 name: self.name.clone(),
                 roles: config.host.roles.iter().map(ToString::to_string).collect(),
@@ -170,9 +220,21 @@ impl Parts {
             plugins: Arc::clone(&self.plugins) as Arc<dyn PluginDirectory>,
             metrics: Arc::clone(&self.metrics),
             access: Arc::clone(&self.access),
-            standing: config.host.has(Role::Coordinator).then(|| self.standing.subscribe()),
-        })
+            office: self.office.clone(),
+            forwarder: Forwarder::new(self.token.clone())?,
+        }))
     }
+}
+
+/// How much this host is wanted as the leader: less while the Hub does not answer it, or it can run none of its plugins.
+fn scoring(config: &Config, state: &Arc<HostState>, plugins: &Arc<Plugins>) -> Scoring {
+    let preference = config.leader.preference(&config.host.labels);
+    let runs = config.host.has(Role::Runner);
+    let (state, plugins) = (Arc::clone(state), Arc::clone(plugins));
+    Arc::new(move || {
+        let plugins: &dyn PluginDirectory = &*plugins;
+        preference.score(state.fit_to_lead(runs.then(|| plugins.list())))
+    })
 }
 
 /// Make the data folder, if there is none. What agents were asked and what they keep is nobody else's to read.

@@ -98,13 +98,18 @@ impl Client {
     }
 
     pub async fn post<T: DeserializeOwned>(&self, path: &[&str], body: &impl Serialize) -> Result<T, Failure> {
-        self.send(
-            self.http
-                .request(Method::POST, self.url(path)?)
-                .timeout(TIMEOUT)
-                .json(body),
-        )
-        .await
+        self.post_for(path, body, Duration::ZERO).await
+    }
+
+    /// A change that the host needs up to so much time for.
+    pub async fn post_for<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        body: &impl Serialize,
+        takes: Duration,
+    ) -> Result<T, Failure> {
+        let request = self.http.request(Method::POST, self.url(path)?);
+        self.send(request.timeout(TIMEOUT + takes).json(body)).await
     }
 
     /// Segments are encoded: a name is never a path.

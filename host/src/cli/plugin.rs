@@ -208,3 +208,24 @@ fn words(facts: &ComponentFacts, manifest: Option<&Manifest>, refusal: Option<&s
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plugin_that_goes_by_its_path_is_named_once_beside_its_error() {
+        let path = "plugins/bad/plugin.toml";
+        let view = |name: &str, error: &str| PluginView {
+            name: name.into(),
+            origin: path.into(),
+            running: None,
+            error: Some(error.into()),
+            agents: Vec::new(),
+        };
+        let text = plugins(&[view(path, "plugins/bad/plugin.toml:1: unclosed array")]);
+        assert_eq!(text.matches(path).count(), 2, "in the table and below: {text}");
+        let text = plugins(&[view("echo", "not a component")]);
+        assert!(text.ends_with("echo: not a component"), "{text}");
+    }
+}

@@ -1,6 +1,6 @@
 //! What a guest may use beyond the inert baseline: a manifest asks, the operator grants, the intersection is linked.
 
-use std::{collections::BTreeSet, fmt, str::FromStr};
+use std::{fmt, str::FromStr};
 
 /// One capability, as manifests and agent definitions name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,6 +20,7 @@ pub enum Capability {
 }
 
 impl Capability {
+    /// In the order of their values.
     pub const ALL: [Capability; 6] = [
         Capability::HubRead,
         Capability::HubWrite,
@@ -28,6 +29,10 @@ impl Capability {
         Capability::Logging,
         Capability::Metrics,
     ];
+
+    fn bit(self) -> u8 {
+        1 << self as u8
+    }
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -58,33 +63,44 @@ impl FromStr for Capability {
     }
 }
 
-/// A set of capabilities; ordered, so that it prints and hashes the same every time.
+/// A set of capabilities; ordered, so that it prints and hashes the same every time. A bit for each: sets are made and
+/// compared several times for every activation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct CapabilitySet(BTreeSet<Capability>);
+pub struct CapabilitySet(u8);
 
 impl CapabilitySet {
     pub fn contains(&self, capability: Capability) -> bool {
-        self.0.contains(&capability)
+        self.0 & capability.bit() != 0
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0 == 0
     }
 
     pub fn intersection(&self, other: &CapabilitySet) -> CapabilitySet {
-        CapabilitySet(self.0.intersection(&other.0).copied().collect())
+        CapabilitySet(self.0 & other.0)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = Capability> + '_ {
-        self.0.iter().copied()
+        Capability::ALL
+            .into_iter()
+            .filter(|capability| self.contains(*capability))
     }
 }
 
 impl FromIterator<Capability> for CapabilitySet {
     fn from_iter<I: IntoIterator<Item = Capability>>(capabilities: I) -> CapabilitySet {
-        CapabilitySet(capabilities.into_iter().collect())
+        CapabilitySet(
+            capabilities
+                .into_iter()
+                .fold(0, |set, capability| set | capability.bit()),
+        )
     }
 }
 
 impl fmt::Display for CapabilitySet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
+        if self.is_empty() {
             return f.write_str("none");
         }
         let names: Vec<_> = self.iter().map(Capability::as_str).collect();

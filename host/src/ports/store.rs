@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use thiserror::Error;
 
 use super::{
-    agent_records::AgentRecords, agent_state::AgentState, effects::Effects, events::Events, leadership::Leadership,
-    plugin_store::PluginStore, work_queue::WorkQueue,
+    agent_records::AgentRecords, agent_state::AgentState, effects::Effects, events::Events, hosts::Hosts,
+    leadership::Leadership, plugin_store::PluginStore, work_queue::WorkQueue,
 };
 use crate::domain::{backoff::Backoff, breaker::BreakerPolicy, ids::Term, time::UnixMillis, work_item::Priority};
 
@@ -120,4 +120,5 @@ pub struct Store {
     pub agents: Arc<dyn AgentRecords>,
     pub plugins: Arc<dyn PluginStore>,
     pub events: Arc<dyn Events>,
+    pub hosts: Arc<dyn Hosts>,
 }

@@ -7,6 +7,7 @@ use super::{agent_records::AgentRecord, guest::Measurement, hub::HubError, store
 use crate::domain::{
     capability::Capability,
     ending::Reason,
+    host::HostCounts,
     ids::{AgentId, Term},
     limits::Limits,
     work_item::TaskType,
@@ -33,6 +34,12 @@ pub enum LeadershipEvent {
 }
 
 impl LeadershipEvent {
+    pub const ALL: [LeadershipEvent; 3] = [
+        LeadershipEvent::Became,
+        LeadershipEvent::Lost,
+        LeadershipEvent::Released,
+    ];
+
     /// The event's code: in logs, metrics and on the event stream.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -61,6 +68,7 @@ pub struct ClusterSnapshot<'a> {
     pub queue: &'a QueueStats,
     /// As [`AgentRecords::in_backoff`](super::agent_records::AgentRecords::in_backoff) lists them.
     pub in_backoff: &'a [AgentRecord],
+    pub hosts: HostCounts,
 }
 
 pub trait Telemetry: Send + Sync {

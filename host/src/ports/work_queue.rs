@@ -168,11 +168,6 @@ pub trait WorkQueue: Send + Sync {
     /// Recover expired claims, promote what is due, forget what is old. Any host may sweep at any time.
     async fn sweep(&self) -> Result<Swept, StoreError>;
 
-    /// Make every claim of `host` expire now: used at start by the one owner of an embedded store, whose claims of before
-    /// can't be alive, and at a clean departure. The items keep their attempt; it is no lease loss of the agent's unless
-    /// `died`.
-    async fn release_host(&self, host: &HostName, died: bool) -> Result<u64, StoreError>;
-
     /// Return when there may be something to claim: after a wake-up, which may have come before the call, or at the
     /// latest after `at_most`. One wake-up wakes one waiter. Safe to cancel.
     async fn wait_for_work(&self, at_most: Duration);

@@ -6,13 +6,20 @@ use async_trait::async_trait;
 use tokio::time;
 use tracing::debug;
 
-use super::election::{LeaderTask, LeaderTerm};
-use crate::ports::{
-    agent_records::AgentRecords,
-    events::Events,
-    store::StoreError,
-    telemetry::{ClusterSnapshot, Telemetry},
-    work_queue::WorkQueue,
+use super::{
+    election::{LeaderTask, LeaderTerm},
+    roster,
+};
+use crate::{
+    domain::host::HostCounts,
+    ports::{
+        agent_records::AgentRecords,
+        events::Events,
+        hosts::Hosts,
+        store::StoreError,
+        telemetry::{ClusterSnapshot, Telemetry},
+        work_queue::WorkQueue,
+    },
 };
 
 /// Agents in backoff that are exported one by one.
@@ -25,6 +32,7 @@ pub struct Census {
     pub queue: Arc<dyn WorkQueue>,
     pub agents: Arc<dyn AgentRecords>,
     pub events: Arc<dyn Events>,
+    pub hosts: Arc<dyn Hosts>,
     pub telemetry: Arc<dyn Telemetry>,
     pub every: Duration,
 }
@@ -61,9 +69,11 @@ impl Census {
     async fn count(&self, seen: &mut Option<u64>) -> Result<(), StoreError> {
         let stats = self.queue.stats().await?;
         let in_backoff = self.agents.in_backoff(MOST_IN_BACKOFF).await?;
+        let hosts = roster::all(&*self.hosts).await?;
         self.telemetry.cluster(Some(ClusterSnapshot {
             queue: &stats,
             in_backoff: &in_backoff,
+            hosts: HostCounts::of(&hosts),
         }));
         // What happened before this leadership was counted by whoever led then.
         let Some(newest) = seen else {

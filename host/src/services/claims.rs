@@ -18,6 +18,8 @@ use tokio::time;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+mod departure;
+
 use super::election::LOOK_AT_CLOCK;
 use crate::{
     domain::{
@@ -28,7 +30,7 @@ use crate::{
     ports::{
         clock::Clock,
         store::StoreError,
-        work_queue::{Claimed, Renewal, WorkQueue},
+        work_queue::{ClaimRequest, Claimed, Renewal, WorkQueue},
     },
 };
 
@@ -51,6 +53,10 @@ pub struct HeldClaim {
     closed: AtomicBool,
     /// The plugin's generation that runs it, once known.
     generation: OnceLock<String>,
+    /// The store knows its end, or has given it to somebody else.
+    settled: AtomicBool,
+    /// Nobody keeps it any more.
+    dropped: AtomicBool,
 }
 
 impl HeldClaim {
@@ -93,6 +99,15 @@ impl HeldClaim {
         self.generation.get().cloned()
     }
 
+    /// The store has heard how it ended, or says that it is not ours: there is nothing left to give back.
+    pub fn settle(&self) {
+        self.settled.store(true, Ordering::Release);
+    }
+
+    fn is_dropped(&self) -> bool {
+        self.dropped.load(Ordering::Acquire)
+    }
+
     fn deadline(&self) -> BootTime {
         BootTime(Duration::from_millis(self.deadline.load(Ordering::Acquire)))
     }
@@ -111,7 +126,10 @@ pub struct Claims {
     clock: Arc<dyn Clock>,
     lease: LeaseTerms,
     call_timeout: Duration,
+    /// Those that are kept; and until they run out those that were dropped before the store knew their end.
     held: Mutex<HashMap<ItemId, Arc<HeldClaim>>>,
+    /// Calls without an answer: they may have claimed something.
+    doubted: Mutex<Vec<ClaimRequest>>,
 }
 
 impl Claims {
@@ -122,6 +140,7 @@ impl Claims {
             lease,
             call_timeout,
             held: Mutex::default(),
+            doubted: Mutex::default(),
         }
     }
 
@@ -139,6 +158,8 @@ impl Claims {
             lost: CancellationToken::new(),
             closed: AtomicBool::new(false),
             generation: OnceLock::new(),
+            settled: AtomicBool::new(false),
+            dropped: AtomicBool::new(false),
         });
         claim.extend(self.lease.local_deadline(sent));
         self.lock().insert(item, Arc::clone(&claim));
@@ -146,6 +167,11 @@ impl Claims {
             claim,
             claims: Arc::clone(self),
         }
+    }
+
+    /// How many items this host runs.
+    pub fn in_flight(&self) -> usize {
+        self.lock().values().filter(|claim| !claim.is_dropped()).count()
     }
 
     /// Renew every third of a lease, and let go of each claim at its deadline, until `shutdown`.
@@ -201,15 +227,20 @@ impl Claims {
         loop {
             let now = self.clock.now();
             let mut next = LOOK_AT_CLOCK;
-            for claim in self.lock().values().filter(|claim| !claim.is_lost()) {
+            self.lock().retain(|_, claim| {
                 let left = claim.deadline().since(now);
-                if left.is_zero() {
+                let over = left.is_zero();
+                if over && claim.is_dropped() {
+                    return false;
+                }
+                if over && !claim.is_lost() {
                     warn!(item = %claim.item, "the claim ran out before it could be renewed");
                     claim.lost.cancel();
-                } else {
+                } else if !over {
                     next = next.min(left);
                 }
-            }
+                true
+            });
             time::sleep(next).await;
         }
     }
@@ -217,7 +248,8 @@ impl Claims {
     /// One renewal of all claims.
     async fn renew(&self) -> Result<(), StoreError> {
         // A claim that was let go is not renewed: the sooner the store gives its item to others, the better.
-        let held: Vec<Arc<HeldClaim>> = self.lock().values().filter(|claim| !claim.is_lost()).cloned().collect();
+        let kept = |claim: &&Arc<HeldClaim>| !claim.is_lost() && !claim.is_dropped();
+        let held: Vec<Arc<HeldClaim>> = self.lock().values().filter(kept).cloned().collect();
         if held.is_empty() {
             return Ok(());
         }
@@ -241,7 +273,12 @@ impl Claims {
     }
 
     async fn call_renew(&self, renewals: &[Renewal]) -> Result<Vec<bool>, StoreError> {
-        time::timeout(self.call_timeout, self.queue.renew(renewals, self.lease.length))
+        self.bounded(self.queue.renew(renewals, self.lease.length)).await
+    }
+
+    /// A call that hangs must not be the last.
+    async fn bounded<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        time::timeout(self.call_timeout, call)
             .await
             .unwrap_or_else(|_| Err(StoreError::no_answer(self.call_timeout)))
     }
@@ -252,7 +289,8 @@ impl Claims {
     }
 }
 
-/// A claim that is being renewed; dropping it ends the renewal.
+/// A claim that is being renewed; dropping it ends the renewal. One that was not settled is given back when the host leaves,
+/// unless it has run out by then.
 pub struct Holding {
     pub claim: Arc<HeldClaim>,
     claims: Arc<Claims>,
@@ -260,13 +298,15 @@ pub struct Holding {
 
 impl Drop for Holding {
     fn drop(&mut self) {
+        let claim = &self.claim;
+        // Whoever dropped it may have been cut off in the middle.
+        claim.close();
+        claim.dropped.store(true, Ordering::Release);
         let mut held = self.claims.lock();
         // A new claim on the same item may stand here by now.
-        if held
-            .get(&self.claim.item)
-            .is_some_and(|claim| claim.token == self.claim.token)
-        {
-            held.remove(&self.claim.item);
+        let stands = held.get(&claim.item).is_some_and(|held| held.token == claim.token);
+        if stands && (claim.is_lost() || claim.settled.load(Ordering::Acquire)) {
+            held.remove(&claim.item);
         }
     }
 }

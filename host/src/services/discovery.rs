@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     domain::{time::UnixMillis, work_item::TaskType},
-    ports::hub::Hub,
+    ports::{hub::Hub, work_queue::Fence},
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl LeaderTask for Discovery {
 
 impl Discovery {
     async fn sweep_forever(&self, term: &LeaderTerm) -> anyhow::Result<()> {
-        let mut wait = self.first_wait().await;
+        let mut wait = self.first_wait(term.check()?).await;
         loop {
             time::sleep(wait).await;
             term.check()?;
@@ -73,8 +73,8 @@ impl Discovery {
     }
 
     /// What is left of the interval since the predecessor's last sweep.
-    async fn first_wait(&self) -> Duration {
-        match (self.notes.inherit().await, self.intake.queue.health().await) {
+    async fn first_wait(&self, fence: &Fence) -> Duration {
+        match (self.notes.inherit(fence).await, self.intake.queue.health().await) {
             (Ok(state), Ok(health)) => {
                 let since = health.now.since(UnixMillis(state.last_staleness_sweep));
                 self.config.every.saturating_sub(since)
@@ -99,6 +99,9 @@ impl Discovery {
         let taken = self.intake.enqueue(term, TaskType::Discovery, collector).await?;
         debug!(stale = polled.agents, enqueued = taken.news, "staleness sweep");
         let now = self.intake.queue.health().await?.now;
-        term.written(self.notes.swept(term.check()?, now.0).await)
+        let noted = self
+            .notes
+            .change(term.check()?, |state| state.last_staleness_sweep = now.0);
+        term.written(noted.await)
     }
 }

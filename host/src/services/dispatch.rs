@@ -1,6 +1,9 @@
 //! Claims ready items as slots become free, and runs each in a task of its own.
 //!
 //! A claim call is never an arm of a `select!`: once sent it is seen through, and what it brings is run or handed back.
+//!
+//! While there is more work than slots, slots are refilled some at a time: a claim of many costs the store little more than
+//! a claim of one. The rest keeps running meanwhile, and no slot waits longer than a moment.
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -53,6 +56,14 @@ pub struct DispatchConfig {
 /// The most items that one claim takes.
 const MOST_AT_ONCE: usize = 64;
 
+/// What a claim asks for that may find nothing: its answer is there sooner, and one that finds more is followed by others.
+const WOKEN: usize = 4;
+
+/// While work waits, this part of the slots is refilled at a time…
+const REFILLED: usize = 4;
+/// …unless they take longer than this to become free: short against any activation that is worth a thought.
+const REFILL_WITHIN: Duration = Duration::from_millis(1);
+
 /// Between two tries of a claim call that got no answer.
 const CLAIM_AGAIN: Duration = Duration::from_millis(200);
 
@@ -87,17 +98,25 @@ impl<R: RunItem + 'static> Dispatch<R> {
         stop: &CancellationToken,
         running: &mut JoinSet<()>,
     ) -> anyhow::Result<()> {
+        // Whether more waits than the last claim could take.
+        let mut more = false;
         loop {
             while let Some(ended) = running.try_join_next() {
                 ended.map_err(panicked)?;
             }
-            let Some(permits) = free_slots(slots, shutdown).await else {
+            let (refilled, at_most) = if more {
+                (self.refilled(), MOST_AT_ONCE)
+            } else {
+                (1, WOKEN)
+            };
+            let Some(mut permits) = free_slots(slots, refilled, at_most, shutdown).await else {
                 return Ok(());
             };
-            let wanted = permits.len();
+            let wanted = permits.num_permits();
             let (sent, claimed) = self.claim(wanted, shutdown).await;
-            let got = claimed.len();
-            for (claimed, permit) in claimed.into_iter().zip(permits) {
+            more = claimed.len() == wanted;
+            for claimed in claimed {
+                let permit = permits.split(1);
                 let holding = self.claims.hold(claimed.item.id, claimed.token, sent);
                 let run = Arc::clone(&self.runner).run(claimed, holding, stop.clone());
                 running.spawn(async move {
@@ -108,7 +127,8 @@ impl<R: RunItem + 'static> Dispatch<R> {
             if shutdown.is_cancelled() {
                 return Ok(());
             }
-            if got < wanted {
+            drop(permits);
+            if !more {
                 tokio::select! {
                     () = self.queue.wait_for_work(self.config.idle_poll) => {}
                     // Whatever the wait runs into, the next look comes in time.
@@ -117,6 +137,10 @@ impl<R: RunItem + 'static> Dispatch<R> {
                 }
             }
         }
+    }
+
+    fn refilled(&self) -> usize {
+        (self.config.slots / REFILLED).clamp(1, MOST_AT_ONCE)
     }
 
     /// Claim up to `wanted` items. A call without an answer is made again with the same tokens, so that what it may have
@@ -146,7 +170,8 @@ impl<R: RunItem + 'static> Dispatch<R> {
                 debug!(%error, failures, "could not claim work");
             }
             if stopping {
-                warn!(%error, "stopping without knowing what the last claim got; its lease gives it back");
+                warn!(%error, "stopping without knowing what the last claim got");
+                self.claims.doubt(request);
                 return (self.clock.now(), Vec::new());
             }
             failures += 1;
@@ -203,19 +228,64 @@ fn panicked(panic: JoinError) -> anyhow::Error {
     anyhow!("an activation's task panicked: {panic}")
 }
 
-/// All the slots that are free, waiting for the first; nothing once the host shuts down.
-async fn free_slots(slots: &Arc<Semaphore>, shutdown: &CancellationToken) -> Option<Vec<OwnedSemaphorePermit>> {
-    let first = tokio::select! {
+/// The slots that are free, at most `at_most`: as soon as `refilled` are, or one has been for a moment; nothing once the
+/// host shuts down.
+async fn free_slots(
+    slots: &Arc<Semaphore>,
+    refilled: usize,
+    at_most: usize,
+    shutdown: &CancellationToken,
+) -> Option<OwnedSemaphorePermit> {
+    let many = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let mut permits = tokio::select! {
         biased;
         () = shutdown.cancelled() => return None,
         permit = Arc::clone(slots).acquire_owned() => permit.ok()?,
     };
-    let mut permits = vec![first];
-    while permits.len() < MOST_AT_ONCE {
-        match Arc::clone(slots).try_acquire_owned() {
-            Ok(permit) => permits.push(permit),
-            Err(_) => break,
+    let missing = refilled.saturating_sub(1);
+    if missing > 0 {
+        let rest = Arc::clone(slots).acquire_many_owned(many(missing));
+        if let Ok(Ok(rest)) = time::timeout(REFILL_WITHIN, rest).await {
+            permits.merge(rest);
         }
     }
+    let free = slots
+        .available_permits()
+        .min(at_most.saturating_sub(permits.num_permits()));
+    if let Ok(rest) = Arc::clone(slots).try_acquire_many_owned(many(free)) {
+        permits.merge(rest);
+    }
     Some(permits)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, task::Poll};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn slots_are_refilled_some_at_a_time_and_none_waits_longer_than_a_moment() {
+        let (slots, shutdown) = (Arc::new(Semaphore::new(1)), CancellationToken::new());
+        {
+            let refill = free_slots(&slots, 4, 8, &shutdown);
+            tokio::pin!(refill);
+            assert!(poll_fn(|cx| Poll::Ready(refill.as_mut().poll(cx).is_pending())).await);
+            slots.add_permits(4);
+            let began = time::Instant::now();
+            assert_eq!(refill.await.map(|permits| permits.num_permits()), Some(5));
+            assert_eq!(began.elapsed(), Duration::ZERO);
+        }
+        assert_eq!(slots.available_permits(), 5);
+        slots.forget_permits(3);
+        let began = time::Instant::now();
+        let permits = free_slots(&slots, 4, 8, &shutdown).await;
+        assert_eq!(permits.map(|permits| permits.num_permits()), Some(2));
+        assert!((REFILL_WITHIN..2 * REFILL_WITHIN + Duration::from_millis(1)).contains(&began.elapsed()));
+        slots.add_permits(30);
+        let permits = free_slots(&slots, 1, 8, &shutdown).await;
+        assert_eq!(permits.map(|permits| permits.num_permits()), Some(8));
+        shutdown.cancel();
+        assert!(free_slots(&slots, 1, 8, &shutdown).await.is_none());
+    }
 }

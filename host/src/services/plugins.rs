@@ -207,7 +207,7 @@ impl Plugins {
     pub fn for_agent(&self, definition: &AgentDefinition) -> Result<Arc<LoadedPlugin>, String> {
         let loaded = self.current(&definition.plugin)?;
         let missing = loaded.prepared.missing(&loaded.capabilities(definition));
-        if missing.iter().next().is_some() {
+        if !missing.is_empty() {
             return Err(format!(
                 "plugin {} imports what agent {} is not granted: {missing}; add it to `capabilities.grants` in the \
                  agent's config.yaml",

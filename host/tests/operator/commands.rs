@@ -6,9 +6,11 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+use warren::{domain::ids::HolderId, ports::leadership::Bid};
+
 use super::*;
 
-fn warren(folder: &Path) -> Command {
+pub fn warren(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_warren"));
     command.current_dir(folder).env_clear().env("RUST_BACKTRACE", "0");
     command
@@ -16,7 +18,7 @@ fn warren(folder: &Path) -> Command {
 
 impl Served {
     /// A command that finds this host and its token by the configuration. Runs beside the server.
-    async fn command(&self, args: &[&str], input: &str) -> Output {
+    pub async fn command(&self, args: &[&str], input: &str) -> Output {
         let mut command = warren(self.folder.path());
         command
             .args(args)
@@ -38,7 +40,7 @@ impl Served {
 }
 
 #[track_caller]
-fn assert_ends(output: &Output, code: i32, parts: &[&str]) {
+pub fn assert_ends(output: &Output, code: i32, parts: &[&str]) {
     let said = format!(
         "{}{}",
         String::from_utf8_lossy(&output.stdout),
@@ -57,6 +59,17 @@ fn config_check_tells_all_that_is_wrong() {
         fs::write(folder.path().join("warren.toml"), file).unwrap();
         warren(folder.path()).args(["config", "check"]).output().unwrap()
     };
+    assert_ends(
+        &check("[hub]\nurl = \"http://hub\"\n"),
+        2,
+        &[
+            "host.plugin_dir: plugins: the folder of plugins can't be read",
+            "host.agents_dir: agents: the folder of agents' definitions can't be read",
+        ],
+    );
+    for path in ["plugins", "agents"] {
+        fs::create_dir(folder.path().join(path)).unwrap();
+    }
     assert_ends(
         &check("[hub]\nurl = \"http://hub\"\n"),
         0,
@@ -184,16 +197,18 @@ async fn status_agents_and_plugins_are_shown() {
     let status = served.command(&["status"], "").await;
     assert_ends(
         &status,
-        0,
+        6,
         &[
             "host-1 (coordinator + runner)",
             "NO: plugins",
             "0 of 32 slots",
-            "1 agents in backoff",
+            "1 agent in backoff",
             "trap: wasm",
+            "5, the first for 0s (see `warren queue dead list`)",
         ],
     );
     let json = served.command(&["status", "--json"], "").await;
+    assert_ends(&json, 6, &["\"ready\": false"]);
     assert_eq!(
         serde_json::from_slice::<serde_json::Value>(&json.stdout).unwrap()["queue"]["dead"],
         5
@@ -214,6 +229,33 @@ async fn status_agents_and_plugins_are_shown() {
         &plugins,
         0,
         &["FAILED", "broken: not a component", "abababababab", "ready"],
+    );
+}
+
+#[tokio::test]
+async fn status_ends_well_once_the_host_is_ready_and_somebody_leads() {
+    let served = Served::start().await;
+    served.state.plugins_loaded();
+    served.state.hub_answered(Ok(()));
+    assert_ends(
+        &served.command(&["status"], "").await,
+        6,
+        &["ready    yes", "leader   nobody"],
+    );
+    let bid = Bid {
+        holder: HolderId::fresh(HostName::new("host-1").unwrap()),
+        address: "http://127.0.0.1:9090".into(),
+        ttl: Duration::from_secs(60),
+        score: Score(0),
+        known: Term(0),
+        waits: Duration::from_secs(10),
+    };
+    served.store.leadership.acquire(&bid).await.unwrap();
+    let status = served.command(&["status"], "").await;
+    assert_ends(
+        &status,
+        0,
+        &["leader   host-1, term 1, since", "breakers all closed", "dead     0"],
     );
 }
 
@@ -328,7 +370,7 @@ async fn who_may_not_read_the_token_may_still_ask() {
             .env("WARREN_API_TOKEN_FILE", served.folder.path());
         tokio::task::spawn_blocking(move || command.output().unwrap())
     };
-    assert_ends(&ask(&["status"]).await.unwrap(), 0, &["host-1"]);
+    assert_ends(&ask(&["status"]).await.unwrap(), 6, &["host-1"]);
     let submit = ask(&["submit", "echo", "--payload", "x", "--agent-id", "a1"])
         .await
         .unwrap();
@@ -336,7 +378,7 @@ async fn who_may_not_read_the_token_may_still_ask() {
     assert_ends(&ask(&["agent", "show", ".."]).await.unwrap(), 3, &["\"..\" is no name"]);
 }
 
-async fn wait_until<F: Future<Output = bool>>(holds: impl Fn() -> F) {
+pub async fn wait_until<F: Future<Output = bool>>(holds: impl Fn() -> F) {
     let deadline = Instant::now() + DEADLINE;
     while !holds().await {
         assert!(Instant::now() < deadline, "it did not happen in time");

@@ -33,13 +33,13 @@ async fn ready_turns_green_when_all_is_there_and_red_when_the_host_stops() {
     );
 
     served.state.hub_answered(Ok(()));
-    served.standing.send_replace(Standing::Unknown);
+    served.seat.standing.send_replace(Standing::Unknown);
     let (status, view) = served.get("/ready").await;
     assert!(
         status == 503 && view.to_string().contains("not heard yet who leads"),
         "{view}"
     );
-    served.standing.send_replace(Standing::Leading(Term(1)));
+    served.seat.standing.send_replace(Standing::Leading(Term(1)));
     let (status, view) = served.get("/ready").await;
     assert_eq!(status, 200, "{view}");
     assert!(view.to_string().contains("can't be run: broken"), "{view}");
@@ -55,7 +55,7 @@ async fn a_follower_is_ready_without_having_asked_the_hub() {
     let served = Served::start().await;
     served.state.plugins_loaded();
     assert_eq!(served.get("/ready").await.0, 503, "a leader has to have seen the Hub");
-    served.standing.send_replace(Standing::Following(None));
+    served.seat.standing.send_replace(Standing::Following(None));
     let (status, view) = served.get("/ready").await;
     assert_eq!(status, 200, "{view}");
 }

@@ -9,7 +9,10 @@ use warren::{
         ids::ClaimToken,
         work_item::{ItemState, TaskType, WorkItem},
     },
-    ports::{clock::Clock, work_queue::ClaimRequest},
+    ports::{
+        clock::Clock,
+        work_queue::{ClaimRequest, GiveBack},
+    },
     services::claims::Holding,
 };
 
@@ -124,8 +127,12 @@ async fn failing_renewals_are_repeated_soon() {
 #[tokio::test(start_paused = true)]
 async fn a_claim_that_was_taken_away_is_lost() {
     let rig = Rig::start().await;
-    let (_item, holding) = held(&rig).await;
-    rig.store.queue.release_host(&host("h1"), false).await.unwrap();
+    let (item, holding) = held(&rig).await;
+    let given = rig
+        .store
+        .queue
+        .give_back(item.id, holding.claim.token, GiveBack::Shutdown);
+    given.await.unwrap();
     let since = Instant::now();
     holding.claim.lost().await;
     assert!(since.elapsed() <= seconds(11));

@@ -10,18 +10,19 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tokio::{runtime::Handle, task};
+use tokio::{runtime::Handle, sync::watch, task};
 use warren::{
     domain::{
         effect::EffectKey,
         event::{Event, NewEvent},
-        ids::{ClaimToken, HostName, ItemId},
+        ids::{ClaimToken, HolderId, HostName, ItemId},
         work_item::{ItemRecord, Priority, WorkItem},
     },
     ports::{
         effects::{EffectIntent, EffectStart, Effects},
         events::Events,
-        leadership::{Acquired, Bid, Inherited, Leader, Leadership},
+        hosts::{ForeignRunners, Hosts, SeenHost},
+        leadership::{Acquired, Bid, Candidate, Inherited, Leader, Leadership},
         store::{QueueStats, Store, StoreError, StoreHealth},
         work_queue::{
             ClaimRequest, Claimed, Completed, Completion, Enqueued, Fence, GiveBack, ItemFilter, ItemPage, Renewal,
@@ -140,11 +141,6 @@ impl WorkQueue for Faulty {
     async fn sweep(&self) -> Result<Swept, StoreError> {
         hand_on!(self, queue.sweep())
     }
-    async fn release_host(&self, host: &HostName, died: bool) -> Result<u64, StoreError> {
-        let (queue, host) = (Arc::clone(&self.store.queue), host.clone());
-        self.pass("release_host", async move { queue.release_host(&host, died).await })
-            .await
-    }
     async fn wait_for_work(&self, at_most: Duration) {
         self.store.queue.wait_for_work(at_most).await;
     }
@@ -188,12 +184,18 @@ impl Leadership for Faulty {
     async fn leader(&self) -> Result<Option<Leader>, StoreError> {
         hand_on!(self, leadership.leader())
     }
-    async fn wait_for_vacancy(&self, at_most: Duration) {
-        let hangs = matches!(self.faults.lock().unwrap().get("wait_for_vacancy"), Some(Fault::Hang));
-        if hangs {
-            return pending().await;
+    fn vacancies(&self) -> watch::Receiver<()> {
+        let deaf = matches!(self.faults.lock().unwrap().get("vacancies"), Some(Fault::Hang));
+        match deaf {
+            true => watch::channel(()).1,
+            false => self.store.leadership.vacancies(),
         }
-        self.store.leadership.wait_for_vacancy(at_most).await;
+    }
+    async fn candidates(&self) -> Result<Vec<Candidate>, StoreError> {
+        hand_on!(self, leadership.candidates())
+    }
+    async fn withdraw(&self, holder: &HolderId) -> Result<(), StoreError> {
+        hand_on!(self, leadership.withdraw(holder))
     }
     async fn reserve(&self, fence: &Fence, host: &HostName, span: Duration) -> Result<(), StoreError> {
         let (leadership, fence, host) = (Arc::clone(&self.store.leadership), fence.clone(), host.clone());
@@ -242,5 +244,23 @@ impl Events for Faulty {
     }
     async fn latest(&self) -> Result<u64, StoreError> {
         hand_on!(self, events.latest())
+    }
+}
+
+#[async_trait]
+impl Hosts for Faulty {
+    async fn beat(&self, host: &HolderId, body: &str, ttl: Duration) -> Result<(), StoreError> {
+        let (hosts, host, body) = (Arc::clone(&self.store.hosts), host.clone(), body.to_owned());
+        self.pass("beat", async move { hosts.beat(&host, &body, ttl).await })
+            .await
+    }
+    async fn leave(&self, host: &HolderId) -> Result<(), StoreError> {
+        hand_on!(self, hosts.leave(host))
+    }
+    async fn list(&self) -> Result<Vec<SeenHost>, StoreError> {
+        hand_on!(self, hosts.list())
+    }
+    async fn foreign_runners(&self, from: &str) -> Result<ForeignRunners, StoreError> {
+        hand_on!(self, hosts.foreign_runners(from))
     }
 }

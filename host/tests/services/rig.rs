@@ -9,7 +9,7 @@ use std::{
 use tempfile::TempDir;
 use tokio::{
     runtime::Handle,
-    sync::{Notify, watch},
+    sync::Notify,
     task::JoinHandle,
     time::{self, Instant},
 };
@@ -22,6 +22,7 @@ use warren::{
         ids::{AgentId, AgentName, HolderId, HostName, ItemId, PluginName},
         lease::LeaseTerms,
         limits::{LimitOverrides, Limits},
+        preference::Score,
         time::UnixMillis,
         work_item::{ItemRecord, ItemState, TaskType, WorkItem},
     },
@@ -33,7 +34,7 @@ use warren::{
         budget::Budget,
         claims::Claims,
         dispatch::{Dispatch, DispatchConfig},
-        election::{Election, ElectionConfig, LeaderTask, Standing},
+        election::{self, Election, ElectionConfig, LeaderTask, Office},
         guest_host::GuestServices,
         intake::Intake,
         plugins::Plugins,
@@ -180,8 +181,13 @@ impl Rig {
         }
     }
 
-    pub fn election(&self, name: &str, tasks: Vec<Arc<dyn LeaderTask>>) -> (Election, watch::Receiver<Standing>) {
-        let (standing, watched) = watch::channel(Standing::Unknown);
+    pub fn election(&self, name: &str, tasks: Vec<Arc<dyn LeaderTask>>) -> (Election, Office) {
+        self.wanted(name, 0, tasks)
+    }
+
+    /// One that is wanted so much as the leader.
+    pub fn wanted(&self, name: &str, score: i32, tasks: Vec<Arc<dyn LeaderTask>>) -> (Election, Office) {
+        let (office, seat) = election::open(Arc::new(move || Score(score)));
         let election = Election {
             leadership: self.faulty.clone(),
             events: self.faulty.clone(),
@@ -191,21 +197,22 @@ impl Rig {
                 lease: LEADER,
                 renew_every: seconds(3),
                 bid_every: seconds(1),
+                look_every: seconds(5),
                 call_timeout: STORE_TIMEOUT,
                 stop_within: seconds(10),
             },
             holder: HolderId::fresh(host(name)),
             address: "http://127.0.0.1:9090".to_owned(),
             tasks,
-            standing,
+            seat,
         };
-        (election, watched)
+        (election, office)
     }
 
     /// Lead with these tasks until the rig is told to shut down.
-    pub fn lead(&self, tasks: Vec<Arc<dyn LeaderTask>>) -> (JoinHandle<anyhow::Result<()>>, watch::Receiver<Standing>) {
-        let (election, standing) = self.election("h1", tasks);
-        (tokio::spawn(election.run(self.shutdown.clone())), standing)
+    pub fn lead(&self, tasks: Vec<Arc<dyn LeaderTask>>) -> (JoinHandle<anyhow::Result<()>>, Office) {
+        let (election, office) = self.election("h1", tasks);
+        (tokio::spawn(election.run(self.shutdown.clone())), office)
     }
 
     pub fn intake(&self) -> Arc<Intake> {

@@ -69,6 +69,7 @@ async fn transitions_are_counted_once() {
         queue: rig.faulty.clone(),
         agents: rig.store.agents.clone(),
         events: rig.faulty.clone(),
+        hosts: rig.faulty.clone(),
         telemetry: rig.seen.clone(),
         every: seconds(5),
     };

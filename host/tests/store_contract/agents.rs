@@ -91,6 +91,10 @@ pub async fn changes_of_pause_are_events<H: Harness>() {
         store.agents.set_paused(&agent("a"), paused).await.unwrap();
     }
     let events = store.events.after(0, 10, seconds(0)).await.unwrap();
+    assert!(
+        events.iter().all(|event| event.detail == "by an operator"),
+        "{events:?}"
+    );
     let told: Vec<_> = events
         .iter()
         .map(|event| (event.kind.as_str(), event.agent.clone()))

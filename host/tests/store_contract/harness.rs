@@ -57,10 +57,13 @@ macro_rules! contract {
                     who_honours_keys_is_remembered;
                 events: in_order_and_after, waits_for_the_next, bounded;
                 fairness: one_in_n_goes_to_the_oldest_lower, share_counts_only_while_somebody_waits;
+                hosts: beats_keep_a_host_alive, leaving_is_the_last_word, processes_of_one_name_are_several,
+                    the_gone_are_forgotten_after_an_hour, bounded, outlives_its_users, nobody_else_s_runners;
                 leadership: one_leader_and_growing_terms, renewals_are_fenced, fenced_enqueue, release_wakes,
-                    reservation_is_honoured, state_is_inherited, a_repeated_bid_extends;
+                    reservation_is_honoured, state_is_inherited, a_repeated_bid_extends, the_best_that_waits_goes_first,
+                    who_waits_no_more_holds_nobody_up, a_reservation_goes_before_preference, a_holder_s_terms_grow;
                 leases: renewal_keeps_and_expiry_recovers, stale_tokens_are_refused, recovered_items_keep_their_place,
-                    shutdown_gives_back_to_the_head, missing_plugin_delays, release_of_a_host, completion_is_repeatable,
+                    shutdown_gives_back_to_the_head, missing_plugin_delays, a_namesake_keeps_its_claims, completion_is_repeatable,
                     give_back_is_repeatable, generation_is_kept, old_items_are_forgotten;
                 merging: same_agent_and_type_merge, direct_never_merges, news_behind_an_active_item,
                     merges_into_delayed_and_held, repeats_get_the_first_answer;

@@ -141,7 +141,7 @@ async fn what_was_answered_survives_kill_nine() {
         assert_eq!(listed.len() as u64, stats.queued.values().sum::<u64>() + unready);
         let active = listed.iter().filter(|r| r.state == ItemState::Active).count() as u64;
         // The only owner of the file knows that the claims of before are dead.
-        assert_eq!(store.queue.release_host(&host("h1"), false).await.unwrap(), active);
+        assert_eq!(opened.take_over().await.unwrap(), active);
         assert!(
             listed
                 .iter()

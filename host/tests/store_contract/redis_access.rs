@@ -83,7 +83,6 @@ pub async fn everything_works(store: &Store) {
         .unwrap();
     end(store, &claims[2], Reason::Trap).await;
     sweep(store).await;
-    store.queue.release_host(&host("h1"), true).await.unwrap();
     store.queue.requeue_dead(&[claims[0].item.id]).await.unwrap();
     store.queue.purge_dead(&[claims[0].item.id]).await.unwrap();
     store

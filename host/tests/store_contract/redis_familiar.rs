@@ -268,7 +268,7 @@ async fn another_systems_leader_is_respected() {
     let lease = key("coordinator:leader");
     let _: () = harness.redis(&["SET", &lease, "python-pod-7", "EX", "30"]).await;
     let bidder = bid("a");
-    let Acquired::Held(Some(leader)) = store.leadership.acquire(&bidder).await.unwrap() else {
+    let Acquired::Held(leader) = store.leadership.acquire(&bidder).await.unwrap() else {
         panic!("it is held")
     };
     assert_eq!(

@@ -1,20 +1,15 @@
 //! A store that is opened again after its user was killed.
 
 use warren::{
-    domain::{
-        ending::Reason,
-        ids::{HolderId, PluginName},
-        plugin::Digest,
-        work_item::ItemState,
-    },
+    domain::{ending::Reason, ids::PluginName, plugin::Digest, work_item::ItemState},
     ports::{
-        leadership::{Acquired, Bid, Inherited},
+        leadership::{Acquired, Inherited},
         store::StoreError,
         work_queue::{Completed, Fence},
     },
 };
 
-use super::{harness::Harness, support::*};
+use super::{harness::Harness, leadership::bid, support::*};
 
 pub async fn everything_answered_is_there<H: Harness>() {
     let mut harness = H::fresh(policy()).await;
@@ -59,7 +54,8 @@ pub async fn claims_go_on<H: Harness>() {
         "the repeat of what was accepted before"
     );
     assert!(renew(&store, &claims[1]).await);
-    assert_eq!(store.queue.release_host(&host("h1"), true).await.unwrap(), 1);
+    harness.advance(LEASE + seconds(1));
+    assert_eq!(sweep(&store).await.recovered.len(), 1);
     assert_eq!(record(&store, claims[1].item.id).await.state, ItemState::Queued);
     assert_eq!(
         try_end(&store, &claims[1], Reason::Ok).await,
@@ -87,11 +83,7 @@ pub async fn time_does_not_go_back<H: Harness>() {
 pub async fn leadership_and_state_stay<H: Harness>() {
     let mut harness = H::fresh(policy()).await;
     let store = harness.store();
-    let bid = Bid {
-        holder: HolderId::fresh(host("h1")),
-        address: String::new(),
-        ttl: seconds(9),
-    };
+    let bid = bid("h1");
     let Acquired::Won(term) = store.leadership.acquire(&bid).await.unwrap() else {
         panic!("it is free")
     };

@@ -6,15 +6,17 @@ use crate::domain::ids::AgentId;
 pub(super) type Kind = &'static str;
 
 /// Keys of our own and the familiar ones: the word of the scripts, the name behind the prefix, what it holds.
-const KEYS: [(&str, &str, Kind); 17] = [
+const KEYS: [(&str, &str, Kind); 19] = [
     ("meta", "warren:meta", "hash"),
     ("data", "warren:data", "hash"),
     ("index", "warren:index", "zset"),
     ("leader", "warren:leader", "hash"),
+    ("candidates", "warren:leader:candidates", "hash"),
     ("effects", "warren:effects", "hash"),
     ("effect_ages", "warren:effects:ages", "zset"),
     ("events", "warren:events", "stream"),
     ("wake", "warren:wake", "list"),
+    ("hosts", "warren:hosts", "hash"),
     ("queue_high", "work:queue:high", "list"),
     ("queue_normal", "work:queue:normal", "list"),
     ("queue_low", "work:queue:low", "list"),

@@ -1,23 +1,20 @@
 //! The leader's lease: the key that everybody sees, and a record of ours beside it with the term.
 
-use std::time::Duration;
+use std::{cmp::Reverse, time::Duration};
 
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
+use tokio::sync::watch;
 
-use super::{
-    RedisStore,
-    items::millis,
-    reply::Reply,
-    signals::{Signal, told},
-};
+use super::{RedisStore, items::millis, reply::Reply};
 use crate::{
     domain::{
-        ids::{HostName, Term},
+        ids::{HolderId, HostName, Term},
+        preference::Score,
         time::UnixMillis,
     },
     ports::{
-        leadership::{Acquired, Bid, Inherited, Leader, Leadership},
+        leadership::{Acquired, Bid, Candidate, Inherited, Leader, Leadership},
         store::StoreError,
         work_queue::Fence,
     },
@@ -46,13 +43,12 @@ fn checksum(body: &str) -> String {
     Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-impl RedisStore {
-    /// How long until the lease can be free for everybody, as far as is known, and who leads.
-    async fn seen(&self) -> Result<(Duration, Option<Leader>), StoreError> {
-        let mut reply = Reply::new(self.calls.script(&self.calls.scripts.leader_show).run().await?)?;
-        let left = Duration::from_millis(reply.count()?);
-        Ok((left, if reply.len() == 0 { None } else { Some(leader(reply)?) }))
-    }
+fn candidate(reply: &mut Reply) -> Result<Candidate, StoreError> {
+    Ok(Candidate {
+        holder: reply.text()?,
+        host: HostName::new(reply.text()?).map_err(|error| StoreError::Corrupt(error.to_string()))?,
+        score: Score(i32::try_from(reply.number()?).map_err(|error| StoreError::Corrupt(error.to_string()))?),
+    })
 }
 
 #[async_trait]
@@ -63,12 +59,15 @@ impl Leadership for RedisStore {
             .arg(bid.holder.to_string())
             .arg(bid.holder.host.as_str())
             .arg(&bid.address)
-            .arg(millis(bid.ttl));
+            .arg(millis(bid.ttl))
+            .arg(bid.score.0)
+            .arg(bid.known.0)
+            .arg(millis(bid.waits));
         let mut reply = Reply::new(call.run().await?)?;
         Ok(match reply.text()?.as_str() {
             "won" => Acquired::Won(Term(reply.count()?)),
-            _ if reply.len() == 0 => Acquired::Held(None),
-            _ => Acquired::Held(Some(leader(reply)?)),
+            "wait" => Acquired::Wait(Duration::from_millis(reply.count()?)),
+            _ => Acquired::Held(leader(reply)?),
         })
     }
 
@@ -88,15 +87,32 @@ impl Leadership for RedisStore {
     }
 
     async fn leader(&self) -> Result<Option<Leader>, StoreError> {
-        Ok(self.seen().await?.1)
+        let reply = Reply::new(self.calls.script(&self.calls.scripts.leader_show).run().await?)?;
+        if reply.len() == 0 {
+            return Ok(None);
+        }
+        leader(reply).map(Some)
     }
 
-    async fn wait_for_vacancy(&self, at_most: Duration) {
-        // Listen first, look second.
-        let mut signals = self.signals.listen().await;
-        // A store that doesn't answer is asked again by the bid, after the full wait.
-        let left = self.seen().await.map_or(at_most, |(left, _)| left);
-        told(&mut signals, left.min(at_most), |signal| signal == Signal::Vacant).await;
+    fn vacancies(&self) -> watch::Receiver<()> {
+        self.signals.vacancies()
+    }
+
+    async fn candidates(&self) -> Result<Vec<Candidate>, StoreError> {
+        let mut reply = Reply::new(self.calls.script(&self.calls.scripts.leader_candidates).run().await?)?;
+        let mut list = Vec::with_capacity(reply.len() / 3);
+        while reply.len() > 0 {
+            list.push(candidate(&mut reply)?);
+        }
+        list.sort_by_key(|candidate| Reverse(candidate.score));
+        Ok(list)
+    }
+
+    async fn withdraw(&self, holder: &HolderId) -> Result<(), StoreError> {
+        let mut command = redis::cmd("HDEL");
+        command.arg(self.calls.keys.of("candidates")).arg(holder.to_string());
+        let _: u64 = self.calls.command(&command).await?;
+        Ok(())
     }
 
     async fn reserve(&self, fence: &Fence, host: &HostName, span: Duration) -> Result<(), StoreError> {

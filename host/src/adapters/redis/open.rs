@@ -77,7 +77,7 @@ pub(super) async fn open(config: &RedisConfig) -> Result<Opened, ConnectError> {
         address: address.clone(),
         reason,
     };
-    // How long an answer may take is for each call to say.
+    // Every call has a timeout of its own (`calls`): a second timer for each would only cost.
     let limits = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(config.call_timeout))
         .set_response_timeout(None);

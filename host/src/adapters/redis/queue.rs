@@ -288,20 +288,6 @@ impl WorkQueue for RedisStore {
         Ok(swept)
     }
 
-    async fn release_host(&self, host: &HostName, died: bool) -> Result<u64, StoreError> {
-        let (mut released, mut from) = (0, String::new());
-        loop {
-            let call = self.calls.script(&self.calls.scripts.release_host);
-            let call = call.arg(host.as_str()).arg(u8::from(died)).arg(rand::random::<i32>());
-            let mut reply = Reply::new(call.arg(from).run().await?)?;
-            released += reply.count()?;
-            from = reply.text()?;
-            if from.is_empty() {
-                return Ok(released);
-            }
-        }
-    }
-
     async fn wait_for_work(&self, at_most: Duration) {
         self.wakes.wait(at_most).await;
     }

@@ -10,7 +10,10 @@ use super::{
     assemble::{Words, assemble},
     keys::{Keys, Kind},
 };
-use crate::ports::store::StorePolicy;
+use crate::{
+    domain::preference::{HEAD_START, LONGEST_HEAD_START},
+    ports::store::StorePolicy,
+};
 
 /// A script with its keys, ready to be called.
 pub(super) struct Prepared {
@@ -19,10 +22,11 @@ pub(super) struct Prepared {
     pub keys: Vec<(String, Kind)>,
 }
 
-const PARTS: [(&str, &str); 14] = [
+const PARTS: [(&str, &str); 15] = [
     ("base", include_str!("lua/parts/base.lua")),
     ("fence", include_str!("lua/parts/fence.lua")),
     ("leader", include_str!("lua/parts/leader.lua")),
+    ("candidates", include_str!("lua/parts/candidates.lua")),
     ("writes", include_str!("lua/parts/writes.lua")),
     ("signals", include_str!("lua/parts/signals.lua")),
     ("agents", include_str!("lua/parts/agents.lua")),
@@ -62,7 +66,6 @@ scripts!(
     complete,
     give_back,
     renew,
-    release_host,
     sweep,
     adopt,
     strangers,
@@ -79,6 +82,7 @@ scripts!(
     stats,
     agents,
     leader_acquire,
+    leader_candidates,
     leader_renew,
     leader_release,
     leader_reserve,
@@ -90,6 +94,9 @@ scripts!(
     state_set,
     state_delete,
     event_append,
+    host_beat,
+    host_leave,
+    host_list,
     generation
 );
 
@@ -122,6 +129,8 @@ fn constants(policy: &StorePolicy) -> Vec<(&'static str, String)> {
         ("KEEP_DONE", millis(policy.keep_done)),
         ("KEEP_EFFECTS", millis(policy.keep_effects)),
         ("KEEP_EVENTS", policy.keep_events.to_string()),
+        ("HEAD_START", millis(HEAD_START)),
+        ("LONGEST_HEAD_START", millis(LONGEST_HEAD_START)),
     ]
 }
 
@@ -180,6 +189,7 @@ mod tests {
             "index",
             "leader",
             "lease",
+            "candidates",
             "effects",
             "effect_ages",
             "events",
@@ -195,6 +205,7 @@ mod tests {
             "queue_low",
             "kept",
             "meta",
+            "hosts",
         ])
         .map(|word| word.to_uppercase())
         .collect();

@@ -29,7 +29,6 @@ const SILENCE: Duration = Duration::from_secs(15);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Signal {
-    Vacant,
     Event,
     Ended(ItemId),
     /// The connection was made anew: anything may have happened meanwhile.
@@ -45,6 +44,8 @@ struct Heard {
 
 pub(super) struct Signals {
     told: broadcast::Sender<Signal>,
+    /// Marked whenever the leader's lease may have become free.
+    vacant: watch::Sender<()>,
     heard: watch::Sender<Heard>,
     /// How many wait for ends: they are many, and listened to only for somebody.
     wanted: watch::Sender<usize>,
@@ -61,7 +62,12 @@ impl Drop for WantsEnds<'_> {
 }
 
 impl Signals {
-    /// Register for vacancies and events. When it returns, none is missed, or Redis can't be reached anyway.
+    /// Told from now on; also once Redis can be heard again.
+    pub fn vacancies(&self) -> watch::Receiver<()> {
+        self.vacant.subscribe()
+    }
+
+    /// Register for events. When it returns, none is missed, or Redis can't be reached anyway.
     pub async fn listen(&self) -> broadcast::Receiver<Signal> {
         let receiver = self.told.subscribe();
         self.until(|heard| heard.connected).await;
@@ -107,6 +113,7 @@ pub(super) async fn told(
 pub(super) fn start(client: Client, calls: &Calls) -> (Arc<Signals>, AbortOnDropHandle<()>) {
     let signals = Arc::new(Signals {
         told: broadcast::Sender::new(BACKLOG),
+        vacant: watch::Sender::new(()),
         heard: watch::Sender::new(Heard::default()),
         wanted: watch::Sender::new(0),
         call_timeout: calls.timeout,
@@ -172,6 +179,7 @@ impl Listener {
         self.signals.heard.send_replace(heard);
         // Nobody waiting is not an error, here and below.
         let _ = self.signals.told.send(Signal::Anything);
+        self.signals.vacant.send_replace(());
         loop {
             let wants = *wanted.borrow_and_update() > 0;
             if wants != heard.ends {
@@ -204,7 +212,8 @@ impl Listener {
     fn tell(&self, message: &redis::Msg) {
         let channel = message.get_channel_name();
         let signal = if channel == self.vacancies {
-            Signal::Vacant
+            self.signals.vacant.send_replace(());
+            return;
         } else if channel == self.events {
             Signal::Event
         } else {

@@ -47,6 +47,9 @@ pub(super) enum Place {
     },
 }
 
+/// What an event says that an operator's command is behind.
+const BY_OPERATOR: &str = "by an operator";
+
 const AGENT: &str = "id, name, paused, mode, failures, exponent, healthy_since, open_until, probed, lease_losses, \
      cool_until, cool_downs, last_started, last_ended, last_reason, last_detail";
 
@@ -195,7 +198,8 @@ impl Agent {
             Transition::Opened { until, reason } => {
                 format!("after {reason}, for {} s", until.since(step.now).as_secs())
             }
-            _ => String::new(),
+            Transition::Closed => String::new(),
+            Transition::Reset | Transition::ForcedOpen | Transition::Disabled => BY_OPERATOR.to_owned(),
         };
         events::append(
             step,
@@ -216,7 +220,7 @@ impl Agent {
             host: None,
             agent: Some(self.id.clone()),
             item: None,
-            detail: String::new(),
+            detail: BY_OPERATOR.to_owned(),
         };
         events::append(step, &event)
     }

@@ -15,7 +15,7 @@ use crate::{
     domain::{
         breaker::Transition,
         ending::{Ending, Reason},
-        ids::{AgentId, ClaimToken, HostName, ItemId},
+        ids::{AgentId, ClaimToken, ItemId},
         time::UnixMillis,
         work_item::ItemState,
     },
@@ -192,38 +192,35 @@ pub(super) fn give_back(step: &mut Step<'_>, id: ItemId, token: ClaimToken, why:
     Ok(())
 }
 
-/// The claim's host is gone: the item goes back to its old place with its attempt, and the agent is told of it if its
-/// host died under it.
-pub(super) fn lose(step: &mut Step<'_>, mut item: StoredItem, died: bool) -> Result<(), StoreError> {
+/// The claim's host died: the item goes back to its old place with its attempt, and the agent is told of it.
+pub(super) fn lose(step: &mut Step<'_>, mut item: StoredItem) -> Result<(), StoreError> {
     if let Some(problem) = item.problem.clone() {
         return places::bury(step, &item, &problem);
     }
     places::end_claim(step, &item, "", None)?;
     let id = item.record.item.agent_id.clone();
     let mut place = Place::Queued;
-    if died {
-        item.record.reason = Some(Reason::LeaseLost);
-        let mut agent = Agent::of(step, &item.record.item)?;
-        let transition = agent.breaker.lease_lost(step.now, &step.policy.breaker, rand::random());
-        if let Some(Transition::Opened { until, reason }) = transition {
-            item.record.reason = Some(reason);
-            place = Place::Delayed {
-                until,
-                by_breaker: true,
-                note: format!(
-                    "the breaker is open: {} hosts in a row were lost",
-                    step.policy.breaker.lease_losses
-                ),
-            };
-        }
-        agent.ended(
-            step,
-            item.record.reason.unwrap_or(Reason::LeaseLost),
-            "the claim's lease ran out",
-        )?;
-        agent.save(step)?;
-        agent.tell(step, transition)?;
+    item.record.reason = Some(Reason::LeaseLost);
+    let mut agent = Agent::of(step, &item.record.item)?;
+    let transition = agent.breaker.lease_lost(step.now, &step.policy.breaker, rand::random());
+    if let Some(Transition::Opened { until, reason }) = transition {
+        item.record.reason = Some(reason);
+        place = Place::Delayed {
+            until,
+            by_breaker: true,
+            note: format!(
+                "the breaker is open: {} hosts in a row were lost",
+                step.policy.breaker.lease_losses
+            ),
+        };
     }
+    agent.ended(
+        step,
+        item.record.reason.unwrap_or(Reason::LeaseLost),
+        "the claim's lease ran out",
+    )?;
+    agent.save(step)?;
+    agent.tell(step, transition)?;
     places::put(step, &item, &place, true)?;
     if place != Place::Queued {
         places::release_waiting(step, &id)?;
@@ -231,13 +228,13 @@ pub(super) fn lose(step: &mut Step<'_>, mut item: StoredItem, died: bool) -> Res
     Ok(())
 }
 
-/// End every claim now, of one host or of all.
-pub(super) fn release(step: &mut Step<'_>, host: Option<&HostName>, died: bool) -> Result<u64, StoreError> {
-    let sql = format!("SELECT {ITEM} FROM items WHERE state = 'active' AND host = coalesce(?1, host) ORDER BY seq");
-    let items = step.all(&sql, [host.map(HostName::as_str)], stored_item)?;
+/// End every claim now: their hosts are dead.
+pub(super) fn release_all(step: &mut Step<'_>) -> Result<u64, StoreError> {
+    let sql = format!("SELECT {ITEM} FROM items WHERE state = 'active' ORDER BY seq");
+    let items = step.all(&sql, [], stored_item)?;
     let released = items.len() as u64;
     for item in items {
-        lose(step, item, died)?;
+        lose(step, item)?;
     }
     Ok(released)
 }

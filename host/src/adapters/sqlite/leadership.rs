@@ -1,28 +1,79 @@
 //! The leader's lease. One host owns the file, so there is no rival; but what is fenced here is what Redis will have to fence.
 
-use std::time::Duration;
+use std::{
+    cmp::Reverse,
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use rusqlite::{Row, params};
 use sha2::{Digest, Sha256};
+use tokio::sync::watch;
 
 use super::{
     SqliteStore,
     rows::{int, large, unavailable},
-    signals::woken,
     worker::Step,
 };
 use crate::{
     domain::{
-        ids::{HostName, Term},
+        ids::{HolderId, HostName, Term},
+        preference::Score,
         time::UnixMillis,
     },
     ports::{
-        leadership::{Acquired, Bid, Inherited, Leader, Leadership},
+        leadership::{Acquired, Bid, Candidate, Inherited, Leader, Leadership},
         store::StoreError,
         work_queue::Fence,
     },
 };
+
+/// Who waits for the lease, by holder. In memory: who owns the file is the only process that could.
+#[derive(Clone, Default)]
+pub(super) struct Candidates(Arc<Mutex<BTreeMap<String, Waiting>>>);
+
+struct Waiting {
+    host: HostName,
+    score: Score,
+    until: UnixMillis,
+}
+
+impl Candidates {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Waiting>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait(&self, bid: &Bid, now: UnixMillis) {
+        let waiting = Waiting {
+            host: bid.holder.host.clone(),
+            score: bid.score,
+            until: now + bid.waits,
+        };
+        self.lock().insert(bid.holder.to_string(), waiting);
+    }
+
+    fn withdraw(&self, holder: &HolderId) {
+        self.lock().remove(&holder.to_string());
+    }
+
+    /// Those that wait, best first.
+    fn list(&self, now: UnixMillis) -> Vec<Candidate> {
+        let mut all = self.lock();
+        all.retain(|_, waiting| waiting.until > now);
+        let mut list: Vec<Candidate> = all
+            .iter()
+            .map(|(holder, waiting)| Candidate {
+                host: waiting.host.clone(),
+                holder: holder.clone(),
+                score: waiting.score,
+            })
+            .collect();
+        list.sort_by_key(|candidate| Reverse(candidate.score));
+        list
+    }
+}
 
 struct Lease {
     host: String,
@@ -76,9 +127,24 @@ impl Lease {
             && self.start == fence.holder.start.to_string()
     }
 
-    /// How long until it can be free for everybody, as far as is known.
-    fn vacant_in(&self, now: UnixMillis) -> Duration {
-        self.until.max(self.reserved_until).since(now)
+    /// How long a bidder has yet to leave the free lease to others.
+    fn not_before(&self, bid: &Bid, waiting: &[Candidate], now: UnixMillis) -> Duration {
+        if self.reserved_until > now {
+            let is_for_it = self.reserved_host == bid.holder.host.as_str();
+            return if is_for_it {
+                Duration::ZERO
+            } else {
+                self.reserved_until.since(now)
+            };
+        }
+        let own = bid.holder.to_string();
+        let best = waiting
+            .iter()
+            .filter(|other| other.holder != own)
+            .map(|other| other.score)
+            .max();
+        let head_start = best.map_or(Duration::ZERO, |best| bid.score.lets_go_first(best));
+        (self.until + head_start).since(now)
     }
 }
 
@@ -91,25 +157,35 @@ pub(super) fn check_fence(step: &Step<'_>, fence: &Fence) -> Result<(), StoreErr
     }
 }
 
-fn acquire(step: &mut Step<'_>, bid: &Bid) -> Result<Acquired, StoreError> {
+fn acquire(step: &mut Step<'_>, candidates: &Candidates, bid: &Bid) -> Result<Acquired, StoreError> {
     let lease = Lease::load(step)?;
     let until = step.now + bid.ttl;
     let own = Fence {
         holder: bid.holder.clone(),
         term: Term(lease.term),
     };
-    if lease.is_held(&own, step.now) {
+    let holds = lease.is_held(&own, step.now);
+    if holds && own.term > bid.known {
         // A repeat: the bidder counts its deadline from this one's sending.
         step.run("UPDATE leadership SET until = max(until, ?1)", [until.0])?;
         return Ok(Acquired::Won(own.term));
     }
-    if let Some(leader) = lease.leader(step.now) {
-        return Ok(Acquired::Held(Some(leader)));
+    // What it holds in a term that it knows is a lease that it gave up: it is free for it.
+    if !holds {
+        let refusal = match lease.leader(step.now) {
+            Some(leader) => Some(Acquired::Held(leader)),
+            None => match lease.not_before(bid, &candidates.list(step.now), step.now) {
+                Duration::ZERO => None,
+                wait => Some(Acquired::Wait(wait)),
+            },
+        };
+        if let Some(refusal) = refusal {
+            candidates.wait(bid, step.now);
+            return Ok(refusal);
+        }
     }
-    if lease.reserved_until > step.now && lease.reserved_host != bid.holder.host.as_str() {
-        return Ok(Acquired::Held(None));
-    }
-    let term = lease.term + 1;
+    candidates.withdraw(&bid.holder);
+    let term = lease.term.max(bid.known.0) + 1;
     step.run(
         "UPDATE leadership SET holder_host = ?1, holder_start = ?2, address = ?3, term = ?4, since = ?5, until = ?6, \
          reserved_host = '', reserved_until = 0",
@@ -131,7 +207,7 @@ fn checksum(body: &str) -> String {
 
 /// Whoever holds the lease holds it no more.
 pub(super) fn vacate(step: &mut Step<'_>) -> Result<(), StoreError> {
-    step.run("UPDATE leadership SET until = 0", [])?;
+    step.run("UPDATE leadership SET until = min(until, ?1)", [step.now.0])?;
     step.signals.vacated = true;
     Ok(())
 }
@@ -139,8 +215,8 @@ pub(super) fn vacate(step: &mut Step<'_>) -> Result<(), StoreError> {
 #[async_trait]
 impl Leadership for SqliteStore {
     async fn acquire(&self, bid: &Bid) -> Result<Acquired, StoreError> {
-        let bid = bid.clone();
-        self.workers.write(move |step| acquire(step, &bid)).await
+        let (candidates, bid) = (self.candidates.clone(), bid.clone());
+        self.workers.write(move |step| acquire(step, &candidates, &bid)).await
     }
 
     async fn renew(&self, fence: &Fence, ttl: Duration) -> Result<(), StoreError> {
@@ -170,13 +246,18 @@ impl Leadership for SqliteStore {
             .await
     }
 
-    async fn wait_for_vacancy(&self, at_most: Duration) {
-        let left = self
-            .workers
-            .read(|db, now| Ok(db.query_row(LEASE, [], lease).map_err(unavailable)?.vacant_in(now)))
-            .await;
-        // A store that doesn't answer is asked again by the bid, after the full wait.
-        woken(&self.wakes.vacancy, left.unwrap_or(at_most).min(at_most)).await;
+    fn vacancies(&self) -> watch::Receiver<()> {
+        self.wakes.vacancy.subscribe()
+    }
+
+    async fn candidates(&self) -> Result<Vec<Candidate>, StoreError> {
+        let candidates = self.candidates.clone();
+        self.workers.read(move |_, now| Ok(candidates.list(now))).await
+    }
+
+    async fn withdraw(&self, holder: &HolderId) -> Result<(), StoreError> {
+        self.candidates.withdraw(holder);
+        Ok(())
     }
 
     async fn reserve(&self, fence: &Fence, host: &HostName, span: Duration) -> Result<(), StoreError> {

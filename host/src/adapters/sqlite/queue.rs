@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     domain::{
-        ids::{ClaimToken, HostName, ItemId},
+        ids::{ClaimToken, ItemId},
         time::UnixMillis,
         work_item::{ItemRecord, ItemState, Priority, WorkItem},
     },
@@ -91,13 +91,6 @@ impl WorkQueue for SqliteStore {
 
     async fn sweep(&self) -> Result<Swept, StoreError> {
         self.workers.write(sweep::sweep).await
-    }
-
-    async fn release_host(&self, host: &HostName, died: bool) -> Result<u64, StoreError> {
-        let host = host.clone();
-        self.workers
-            .write(move |step| finish::release(step, Some(&host), died))
-            .await
     }
 
     async fn wait_for_work(&self, at_most: Duration) {

@@ -186,6 +186,15 @@ CREATE TABLE events (
     detail TEXT NOT NULL
 ) STRICT;
 
+-- Processes that live, or did within the last hour.
+CREATE TABLE hosts (
+    holder TEXT PRIMARY KEY,            -- name and start
+    at INTEGER NOT NULL,                -- the last beat, or when it left
+    ttl INTEGER NOT NULL,               -- milliseconds that it lives without another beat
+    body TEXT NOT NULL,                 -- what it says of itself
+    has_left INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE generations (
     plugin TEXT NOT NULL,
     digest TEXT NOT NULL,

@@ -38,7 +38,7 @@ impl Signals {
 pub(super) struct Wakes {
     /// Keeps one permit: a wake-up before the wait is not lost.
     pub work: Notify,
-    pub vacancy: Notify,
+    pub vacancy: watch::Sender<()>,
     pub ended: broadcast::Sender<ItemId>,
     pub events: watch::Sender<u64>,
 }
@@ -47,7 +47,7 @@ impl Wakes {
     pub fn new(last_event: u64) -> Wakes {
         Wakes {
             work: Notify::new(),
-            vacancy: Notify::new(),
+            vacancy: watch::Sender::new(()),
             ended: broadcast::Sender::new(ENDS),
             events: watch::Sender::new(last_event),
         }
@@ -58,7 +58,7 @@ impl Wakes {
             self.work.notify_one();
         }
         if signals.vacated {
-            self.vacancy.notify_one();
+            self.vacancy.send_replace(());
         }
         for item in signals.ended {
             // Nobody waiting is not an error.

@@ -54,7 +54,7 @@ pub(super) fn sweep(step: &mut Step<'_>) -> Result<Swept, StoreError> {
     for item in expired {
         let host = item.record.host.clone();
         let (id, agent) = (item.record.item.id, item.record.item.agent_id.clone());
-        lose(step, item, true)?;
+        lose(step, item)?;
         swept.recovered.extend(host.map(|host: HostName| (id, agent, host)));
     }
 

@@ -11,6 +11,7 @@ use crate::{
     domain::{
         breaker::BreakerState,
         ids::{AgentId, AgentName, ClaimToken, HolderId, HostName, ItemId, Term},
+        preference::Score,
         time::{BootTime, UnixMillis},
         work_item::{ItemState, TaskType, WorkItem},
     },
@@ -418,9 +419,12 @@ async fn a_new_owner_ends_what_a_dead_one_of_any_name_held() {
         holder: HolderId::fresh(HostName::new(name).unwrap()),
         address: String::new(),
         ttl: Duration::from_secs(9),
+        score: Score(0),
+        known: Term(0),
+        waits: Duration::from_secs(9),
     };
     assert_eq!(store.acquire(&bid("dead")).await, Ok(Acquired::Won(Term(1))));
-    assert!(matches!(store.acquire(&bid("new")).await, Ok(Acquired::Held(Some(_)))));
+    assert!(matches!(store.acquire(&bid("new")).await, Ok(Acquired::Held(_))));
     assert_eq!(store.take_over().await, Ok(1));
     assert_eq!(store.acquire(&bid("new")).await, Ok(Acquired::Won(Term(2))));
     assert_eq!(claim(&store).await.len(), 1, "the item is ready again at once");

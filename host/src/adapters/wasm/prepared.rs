@@ -79,7 +79,7 @@ impl Prepared for WasmPrepared {
 
     async fn activate(&self, activation: Activation) -> Activated {
         let missing = self.missing(&activation.capabilities);
-        if missing.iter().next().is_some() {
+        if !missing.is_empty() {
             return stopped(
                 Reason::PluginUnavailable,
                 format!("the plugin imports what the agent is not granted: {missing}"),

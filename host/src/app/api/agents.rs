@@ -55,18 +55,21 @@ pub async fn list(State(api): State<Api>, params: Params) -> Result<Json<AgentLi
         id => Some(AgentId::new(id).map_err(|error| ApiError::invalid(format!("after: {error}")))?),
     };
     let records = api.ask(api.store.agents.agents(id.as_ref(), limit)).await?;
-    let next = match records.last() {
-        Some(last) if records.len() == limit as usize => format!("{BY_ID}{}", last.id),
-        _ => BY_NAME.to_owned(),
-    };
-    let rows = records.iter().map(|record| {
+    let known = records.iter().map(|record| {
         let definition = api.definitions.agent(&record.name);
         row(&api, record.name.as_str(), definition, Some(record), record.paused)
     });
-    Ok(Json(AgentList {
-        agents: rows.collect(),
-        next: Some(next),
-    }))
+    let mut list = AgentList {
+        agents: known.collect(),
+        next: records.last().map(|last| format!("{BY_ID}{}", last.id)),
+    };
+    let room = limit.saturating_sub(u32::try_from(list.agents.len()).unwrap_or(u32::MAX));
+    if room > 0 {
+        let unmet = unmet(&api, "", room).await?;
+        list.agents.extend(unmet.agents);
+        list.next = unmet.next;
+    }
+    Ok(Json(list))
 }
 
 /// Definitions of agents that the store has not met: after `name`, at most `limit` looked at.

@@ -8,10 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::watch;
-
 use super::{
     access::Access,
+    forward::Forwarder,
     types::{Check, PluginRef, PluginView, RunningPlugin},
 };
 use crate::{
@@ -19,10 +18,13 @@ use crate::{
     domain::{agent::AgentDefinition, ids::HostName},
     ports::{definitions::Definitions, hub::HubError, store::Store},
     services::{
-        election::Standing,
+        election::{Office, Standing},
         plugins::{PluginStatus, Plugins},
     },
 };
+
+/// For so long a request that the Hub did not answer makes a host less wanted as the leader.
+const HUB_FAILURE_COUNTS: Duration = Duration::from_secs(60);
 
 pub struct ApiContext {
     pub host: HostFacts,
@@ -34,8 +36,9 @@ pub struct ApiContext {
     pub plugins: Arc<dyn PluginDirectory>,
     pub metrics: Arc<Metrics>,
     pub access: Arc<Access>,
-    /// What this host knows of the leadership; nothing where it does not bid.
-    pub standing: Option<watch::Receiver<Standing>>,
+    /// This host's part in the election; nothing where it does not bid.
+    pub office: Option<Office>,
+    pub forwarder: Forwarder,
 }
 
 /// What about a host does not change while it runs.
@@ -65,6 +68,8 @@ pub struct HubSight {
     pub seen: Option<Instant>,
     /// Why the last request got no answer, if it got none.
     pub error: Option<String>,
+    /// When that was.
+    pub failed: Option<Instant>,
 }
 
 impl HostState {
@@ -100,11 +105,15 @@ impl HostState {
     pub fn hub_answered(&self, result: Result<(), &HubError>) {
         let mut sight = self.hub.lock().unwrap_or_else(PoisonError::into_inner);
         match result {
-            Err(error) if error.is_upstream() => sight.error = Some(error.to_string()),
+            Err(error) if error.is_upstream() => {
+                sight.error = Some(error.to_string());
+                sight.failed = Some(Instant::now());
+            }
             _ => {
                 *sight = HubSight {
                     seen: Some(Instant::now()),
                     error: None,
+                    failed: None,
                 }
             }
         }
@@ -113,6 +122,13 @@ impl HostState {
     /// What the last requests to the Hub showed.
     pub fn hub(&self) -> HubSight {
         self.hub.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether this host would be as good a leader as any other: the Hub has not failed it lately, and it runs plugins, if
+    /// that is its role. Who does not lead seldom asks the Hub, so what it saw long ago tells nothing.
+    pub fn fit_to_lead(&self, plugins: Option<Vec<PluginView>>) -> bool {
+        let failed = self.hub().failed.is_some_and(|at| at.elapsed() < HUB_FAILURE_COUNTS);
+        !failed && plugins.is_none_or(|plugins| self.plugins_check(&plugins).ok)
     }
 
     pub(super) fn running_check(&self) -> Check {

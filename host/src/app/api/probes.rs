@@ -1,5 +1,7 @@
 //! What monitoring asks.
 
+use std::time::Duration;
+
 use axum::{
     Json,
     extract::State,
@@ -14,10 +16,14 @@ use super::{
     error::ApiError,
     types::ReadyView,
 };
-use crate::{app::metrics::CONTENT_TYPE, services::election::Standing};
+use crate::{
+    app::metrics::CONTENT_TYPE,
+    services::election::{Office, Standing},
+};
 
 pub async fn metrics(State(api): State<Api>) -> Response {
-    match api.metrics.render() {
+    let lease_left = api.office.as_ref().map_or(Duration::ZERO, Office::lease_left);
+    match api.metrics.render(lease_left) {
         Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
         Err(error) => ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "metrics", error.to_string()).into_response(),
     }
@@ -48,7 +54,7 @@ pub async fn readiness(api: &Api) -> ReadyView {
             format!("the store has not answered within {:?}", api.store_timeout),
         ),
     };
-    let standing = api.standing.as_ref().map(|standing| standing.borrow().clone());
+    let standing = api.office.as_ref().map(Office::standing);
     let leads = matches!(standing, Some(Standing::Leading(_)));
     let mut checks = vec![
         api.state.running_check(),

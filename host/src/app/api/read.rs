@@ -8,10 +8,12 @@ use super::{
     Api,
     context::HubSight,
     error::ApiError,
+    hosts,
     probes::readiness,
     types::{ActivationsView, HubView, PluginCounts, PluginList, StatusView, StoreView},
     views,
 };
+use crate::services::leader_state;
 
 /// Open breakers in the status.
 const BREAKERS: u32 = 100;
@@ -20,6 +22,7 @@ pub async fn status(State(api): State<Api>) -> Result<Json<StatusView>, ApiError
     let health = api.ask(api.store.queue.health()).await?;
     let stats = api.ask(api.store.queue.stats()).await?;
     let leader = api.ask(api.store.leadership.leader()).await?;
+    let notes = api.ask(leader_state::look(&*api.store.leadership)).await?;
     let breakers = api.ask(api.store.agents.in_backoff(BREAKERS)).await?;
     let (ready, failed): (Vec<_>, Vec<_>) = api.plugins.list().into_iter().partition(|p| p.running.is_some());
     Ok(Json(StatusView {
@@ -32,6 +35,8 @@ pub async fn status(State(api): State<Api>) -> Result<Json<StatusView>, ApiError
             incarnation: health.incarnation,
         },
         leader: leader.as_ref().map(views::leader),
+        hosts: hosts::counts(&api).await?,
+        python_runners: notes.python_runners.into_iter().collect(),
         queue: views::queue(&stats),
         breakers: breakers.iter().map(views::breaker).collect(),
         hub: hub(api.state.hub()),

@@ -22,6 +22,9 @@ pub struct StatusView {
     pub store: StoreView,
     /// Absent while nobody leads.
     pub leader: Option<LeaderView>,
+    pub hosts: HostCountsView,
+    /// Runners of the Python system that were sighted in this store. They don't go together with Warren.
+    pub python_runners: Vec<String>,
     pub queue: QueueView,
     /// Agents whose breaker is not closed, soonest to run first; at most 100.
     pub breakers: Vec<BreakerView>,
@@ -46,6 +49,122 @@ pub struct LeaderView {
     /// Where its API is.
     pub address: String,
     pub since: String,
+    /// Until the lease ends, unless it is renewed.
+    pub lease_left_seconds: f64,
+    /// Whether it is no Warren host, but for example a Python coordinator: `term` is 0 then, `address` and `since` are empty,
+    /// and what only the leader can do can't be asked for.
+    pub foreign: bool,
+}
+
+/// `GET /api/v1/leader`.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct LeadershipView {
+    /// Absent while nobody leads.
+    pub leader: Option<LeaderView>,
+    /// The host that was asked.
+    pub host: HostStanding,
+    /// Who waits for the lease, best first.
+    pub candidates: Vec<CandidateView>,
+    /// The newest change of leadership; absent if none is among the newest events.
+    pub last_change: Option<TransitionView>,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct HostStanding {
+    pub name: String,
+    /// `leading`, `following`, `unknown` (it has not reached the store) or `not_a_coordinator`.
+    pub standing: String,
+    /// How much it is wanted as the leader; absent if it can't lead.
+    pub score: Option<i32>,
+    /// Until it stops leading unless it renews the lease; 0 if it does not lead.
+    pub lease_left_seconds: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct CandidateView {
+    pub host: String,
+    pub score: i32,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct TransitionView {
+    pub at: String,
+    /// `became_leader`, `lost_leadership` or `released_leadership`.
+    pub kind: String,
+    pub host: Option<String>,
+    pub detail: String,
+}
+
+/// `POST /api/v1/leader/handover`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct HandoverRequest {
+    /// The host that shall lead; without it the one that is wanted most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+}
+
+/// The answer to a handover: another host leads.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct HandoverView {
+    pub from: String,
+    /// Who was asked for.
+    pub to: Option<String>,
+    /// Who leads now: not who was asked for, if that host did not take its chance.
+    pub leader: LeaderView,
+    /// From the order until the new leader was seen.
+    pub took_seconds: f64,
+}
+
+/// Hosts that live, and those that did within the last hour.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct HostCountsView {
+    pub live: u64,
+    /// Of those that live.
+    pub draining: u64,
+    /// Said goodbye.
+    pub left: u64,
+    /// Fell silent.
+    pub gone: u64,
+}
+
+/// `GET /api/v1/hosts`, sorted by name.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct HostList {
+    pub hosts: Vec<HostView>,
+}
+
+/// A process that lives, or did within the last hour, by what it said last.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct HostView {
+    pub name: String,
+    /// Tells processes of one name apart.
+    pub instance: String,
+    /// `live`, `draining`, `left` (it said goodbye) or `gone` (it fell silent).
+    pub state: String,
+    pub leader: bool,
+    /// Since its last word, on the store's clock.
+    pub seconds_since_seen: f64,
+    pub version: String,
+    pub roles: Vec<String>,
+    pub labels: BTreeMap<String, String>,
+    /// Where its API is.
+    pub address: String,
+    pub in_flight: u32,
+    /// Activations at once; 0 of a host that runs none.
+    pub slots: u32,
+    pub plugins: Vec<HostPluginView>,
+    pub uptime_seconds: u64,
+    /// Why what it said can't be read; then the fields above are empty.
+    pub error: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct HostPluginView {
+    pub name: String,
+    pub generation: u32,
+    /// SHA-256 of the component, hexadecimal.
+    pub digest: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]

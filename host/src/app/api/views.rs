@@ -61,7 +61,13 @@ pub fn leader(leader: &Leader) -> LeaderView {
         host: leader.host.to_string(),
         term: leader.term.0,
         address: leader.address.clone(),
-        since: time(leader.since),
+        since: if leader.is_foreign() {
+            String::new()
+        } else {
+            time(leader.since)
+        },
+        lease_left_seconds: leader.remaining.as_secs_f64(),
+        foreign: leader.is_foreign(),
     }
 }
 

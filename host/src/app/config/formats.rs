@@ -83,6 +83,42 @@ pub mod size {
     }
 }
 
+/// Labels: a table, or as one text `zone=a,disk=ssd`, which is also how an environment variable says it.
+pub mod labels {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    const EXPECTED: &str = "labels such as { zone = \"a\" } are expected, or as one text \"zone=a,disk=ssd\"";
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Table(BTreeMap<String, String>),
+        Text(String),
+    }
+
+    pub fn serialize<S: Serializer>(labels: &BTreeMap<String, String>, serializer: S) -> Result<S::Ok, S::Error> {
+        let parts: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        serializer.serialize_str(&parts.join(","))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+        let written = Written::deserialize(deserializer).map_err(|_| D::Error::custom(EXPECTED))?;
+        let text = match written {
+            Written::Table(labels) => return Ok(labels),
+            Written::Text(text) => text,
+        };
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        parts
+            .map(|part| {
+                let (name, value) = part.split_once('=').ok_or_else(|| D::Error::custom(EXPECTED))?;
+                Ok((name.trim().to_owned(), value.trim().to_owned()))
+            })
+            .collect()
+    }
+}
+
 /// What may be left unset: written as an empty string, which is also how an environment variable says it.
 pub mod optional {
     use std::fmt::Display;

@@ -1,11 +1,11 @@
 //! `[host]`: who this process is and where its files are.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    formats::{optional, span},
+    formats::{format_span, labels, optional, span},
     problem::Checks,
 };
 use crate::domain::ids::HostName;
@@ -15,6 +15,12 @@ pub const PLUGIN_DIR: &str = "plugins";
 pub const AGENTS_DIR: &str = "agents";
 /// As Kubernetes gives a pod.
 pub const GRACE_PERIOD: Duration = Duration::from_secs(30);
+pub const HEARTBEAT: Duration = Duration::from_secs(3);
+/// More often is a burden for the store, more rarely no news for people.
+const HEARTBEATS: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(60)];
+/// Labels of a host, and characters of a name or value: as many as a table shows.
+const MOST_LABELS: usize = 16;
+const LONGEST_LABEL: usize = 63;
 
 /// A part that a host plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -51,6 +57,13 @@ pub struct HostConfig {
     /// How long running activations may go on after SIGTERM.
     #[serde(with = "span")]
     pub grace_period: Duration,
+    /// What there is to say of this host, such as its zone. As one text: `zone=a,disk=ssd`.
+    #[serde(with = "labels")]
+    pub labels: BTreeMap<String, String>,
+    /// How often this host tells the others that it lives; after three missed beats it counts as gone. Only shown: leases
+    /// decide.
+    #[serde(with = "span")]
+    pub heartbeat: Duration,
 }
 
 impl Default for HostConfig {
@@ -62,6 +75,8 @@ impl Default for HostConfig {
             plugin_dir: PLUGIN_DIR.into(),
             agents_dir: AGENTS_DIR.into(),
             grace_period: GRACE_PERIOD,
+            labels: BTreeMap::new(),
+            heartbeat: HEARTBEAT,
         }
     }
 }
@@ -87,7 +102,36 @@ impl HostConfig {
                 "a folder is needed; \".\" is the working directory".to_owned()
             });
         }
+        let [shortest, longest] = HEARTBEATS;
+        checks.require(
+            (shortest..=longest).contains(&self.heartbeat),
+            &["host.heartbeat"],
+            || {
+                format!(
+                    "{} is outside {} to {}",
+                    format_span(self.heartbeat),
+                    format_span(shortest),
+                    format_span(longest)
+                )
+            },
+        );
+        checks.require(self.labels.len() <= MOST_LABELS, &["host.labels"], || {
+            format!("{} are too many: {MOST_LABELS} are allowed", self.labels.len())
+        });
+        for (name, value) in &self.labels {
+            checks.require(is_label(name) && is_label(value), &["host.labels"], || {
+                format!(
+                    "{name}={value} is not allowed: name and value are 1 to {LONGEST_LABEL} letters, digits and - _ . / : each"
+                )
+            });
+        }
     }
+}
+
+/// What can be written as `name=value` in a list, and shown in a table.
+fn is_label(text: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/' | b':');
+    (1..=LONGEST_LABEL).contains(&text.len()) && text.bytes().all(fits)
 }
 
 /// What the machine calls itself.

@@ -1,6 +1,6 @@
 //! `[leader]`: the leader's lease.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -8,12 +8,17 @@ use super::{
     formats::{format_span, span},
     problem::Checks,
 };
-use crate::domain::lease::LeaseTerms;
+use crate::domain::{
+    lease::LeaseTerms,
+    preference::{Preference, Wanted},
+};
 
 pub const TTL: Duration = Duration::from_secs(9);
 pub const RENEW_EVERY: Duration = Duration::from_secs(3);
 pub const MARGIN: Duration = Duration::from_secs(1);
 pub const STORE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Weights lie within this, so that being ready always counts for more.
+const MOST_WEIGHT: i32 = 1000;
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -29,6 +34,10 @@ pub struct LeaderConfig {
     /// For every call to the store.
     #[serde(with = "span")]
     pub store_timeout: Duration,
+    /// How much this host is wanted as the leader: on a vacancy a host goes first that has more.
+    pub weight: i32,
+    /// `label=value` of hosts that are wanted as the leader: each that is among this host's labels adds one to its weight.
+    pub prefer: Vec<String>,
 }
 
 impl Default for LeaderConfig {
@@ -38,6 +47,8 @@ impl Default for LeaderConfig {
             renew_every: RENEW_EVERY,
             margin: MARGIN,
             store_timeout: STORE_TIMEOUT,
+            weight: 0,
+            prefer: Vec::new(),
         }
     }
 }
@@ -50,7 +61,23 @@ impl LeaderConfig {
         }
     }
 
+    /// How much a host with these labels is wanted.
+    pub fn preference(&self, labels: &BTreeMap<String, String>) -> Preference {
+        let wanted: Vec<Wanted> = self.prefer.iter().filter_map(|text| Wanted::parse(text)).collect();
+        Preference::new(self.weight, &wanted, labels)
+    }
+
     pub(super) fn check(&self, checks: &mut Checks) {
+        checks.require(
+            (-MOST_WEIGHT..=MOST_WEIGHT).contains(&self.weight),
+            &["leader.weight"],
+            || format!("{} is outside -{MOST_WEIGHT} to {MOST_WEIGHT}", self.weight),
+        );
+        for text in &self.prefer {
+            checks.require(Wanted::parse(text).is_some(), &["leader.prefer"], || {
+                format!("{text:?} is no label of a host: it is written label=value, such as \"zone=a\"")
+            });
+        }
         let least = self.renew_every.saturating_mul(2).saturating_add(self.margin);
         checks.require(
             self.ttl > least,

@@ -21,7 +21,7 @@ use super::{
     Config,
     environment::{FAMILIAR, HOST_NAME, key_of},
     problem::{Problem, Problems},
-    schema::{self, SECRETS, Schema},
+    schema::{self, SECRETS, Schema, TABLES},
 };
 use crate::adapters::files::PluginFolder;
 
@@ -209,6 +209,7 @@ impl Loader {
         for (name, value) in table {
             let key = schema::join(prefix, &name);
             match value {
+                toml::Value::Table(inner) if TABLES.contains(&key.as_str()) => self.add_pairs(place, &key, inner),
                 toml::Value::Table(inner) if self.schema.is_section(&key) || !inner.is_empty() => {
                     self.add_table(place, &key, inner);
                 }
@@ -222,6 +223,26 @@ impl Loader {
                 }
             }
         }
+    }
+
+    /// A table that is one value, as its one text.
+    fn add_pairs(&mut self, place: &str, key: &str, table: toml::Table) {
+        let mut pairs = Vec::new();
+        for (name, value) in &table {
+            let expected = match value.as_str() {
+                Some(value) if !value.contains(',') && !name.contains([',', '=']) => {
+                    pairs.push(format!("{name}={value}"));
+                    continue;
+                }
+                Some(_) => "commas and equals signs stand between labels",
+                None => "a text in quotes is expected",
+            };
+            self.bad.insert(key.to_owned());
+            let message = format!("{} is not allowed: {expected}", as_written(value));
+            self.problem(place, &schema::join(key, name), message);
+        }
+        let text = pairs.join(",");
+        self.add_leaf(place, key, &format!("{text:?}"), Value::from(text));
     }
 
     fn add_variables(&mut self, environment: &[(String, String)], known: &[(&str, &str)]) {
@@ -360,6 +381,7 @@ fn expectation(kind: &Kind) -> String {
         Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
             let expected = match expected.as_str() {
                 "u32" => "a whole number from 0 to 4294967295",
+                "i32" => "a whole number",
                 "u64" | "usize" => "a whole number from 0",
                 "f64" => "a number",
                 "a string" | "path string" => "a text in quotes",

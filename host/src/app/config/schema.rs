@@ -8,6 +8,9 @@ use crate::app::nearest::nearest;
 /// Keys whose values are never shown.
 pub const SECRETS: [&str; 3] = ["api.token", "hub.api_key", "store.url"];
 
+/// Keys whose value may be written as a table, and is one value all the same: who overrides it replaces all of it.
+pub const TABLES: [&str; 1] = ["host.labels"];
+
 /// Every key with its value, in alphabetical order.
 pub fn leaves(config: &Config) -> Vec<(String, Value)> {
     let mut leaves = Vec::new();

@@ -7,7 +7,7 @@ use std::{
 
 use super::items;
 use crate::{
-    app::api::types::{DeadAnswer, DeadRequest, ItemView, QueueStatsView},
+    app::api::types::{DeadAnswer, DeadRequest, ItemView},
     cli::{
         Global, block_on,
         client::{Client, HostArgs},
@@ -52,6 +52,9 @@ pub enum Command {
     Requeue {
         #[command(flatten)]
         which: Which,
+        /// Of an agent's or all, only those whose last activation ended so.
+        #[arg(long, conflicts_with = "ids")]
+        reason: Option<Reason>,
         #[command(flatten)]
         host: HostArgs,
     },
@@ -59,6 +62,9 @@ pub enum Command {
     Purge {
         #[command(flatten)]
         which: Which,
+        /// Of an agent's or all, only those whose last activation ended so.
+        #[arg(long, conflicts_with = "ids")]
+        reason: Option<Reason>,
         /// Don't ask.
         #[arg(long)]
         yes: bool,
@@ -68,7 +74,7 @@ pub enum Command {
 }
 
 #[derive(Debug, clap::Args)]
-#[group(id = "which", required = true, multiple = false, args = ["ids", "agent", "all"])]
+#[group(id = "which", required = true, multiple = false)]
 pub struct Which {
     /// These, as `warren queue dead list` shows them.
     #[arg(value_name = "ID", value_parser = item_id)]
@@ -79,9 +85,6 @@ pub struct Which {
     /// All there are.
     #[arg(long)]
     all: bool,
-    /// Of an agent's or all, only those whose last activation ended so.
-    #[arg(long, conflicts_with = "ids")]
-    reason: Option<Reason>,
 }
 
 fn item_id(text: &str) -> Result<String, String> {
@@ -111,17 +114,21 @@ pub fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
             print(&if global.json { json(&item)? } else { screen(&item) })?;
             Ok(Exit::Ok)
         }
-        Command::Requeue { which, host } => {
+        Command::Requeue { which, reason, host } => {
             let client = Client::new(global, host)?;
-            act(global, &client, which, Deed::Requeue)
+            act(global, &client, requests(which, *reason), Deed::Requeue)
         }
-        Command::Purge { which, yes, host } => {
+        Command::Purge {
+            which,
+            reason,
+            yes,
+            host,
+        } => {
             let client = Client::new(global, host)?;
-            if !yes && which.ids.is_empty() && !confirmed(&client, which)? {
-                print("nothing was deleted")?;
-                return Ok(Exit::Ok);
+            if !yes && which.ids.is_empty() && !confirmed(which, *reason)? {
+                return Err(Failure::new(Exit::Failed, "nothing was deleted"));
             }
-            act(global, &client, which, Deed::Purge)
+            act(global, &client, requests(which, *reason), Deed::Purge)
         }
     }
 }
@@ -183,16 +190,14 @@ enum Deed {
 }
 
 /// Whether a person at the terminal says yes.
-fn confirmed(client: &Client, which: &Which) -> Result<bool, Failure> {
-    let what = match (&which.agent, which.reason) {
-        (Some(agent), None) => format!("all dead letters of agent {agent}"),
-        (Some(agent), Some(reason)) => format!("all dead letters of agent {agent} that ended with {reason}"),
-        (None, Some(reason)) => format!("all dead letters that ended with {reason}"),
-        (None, None) => {
-            let stats: QueueStatsView = block_on(client.get(&["queue"], Default::default()))??;
-            format!("all {} dead letters", stats.queue.dead)
-        }
-    };
+fn confirmed(which: &Which, reason: Option<Reason>) -> Result<bool, Failure> {
+    let mut what = "all dead letters".to_owned();
+    if let Some(agent) = &which.agent {
+        let _ = write!(what, " of agent {}", one_line(agent));
+    }
+    if let Some(reason) = reason {
+        let _ = write!(what, " that ended with {reason}");
+    }
     if !io::stdin().is_terminal() {
         return Err(Failure::new(
             Exit::Usage,
@@ -209,10 +214,10 @@ fn confirmed(client: &Client, which: &Which) -> Result<bool, Failure> {
 }
 
 /// Make requests until all is done. What was done before one fails stays done, and is said.
-fn act(global: &Global, client: &Client, which: &Which, deed: Deed) -> Result<Exit, Failure> {
+fn act(global: &Global, client: &Client, requests: Vec<DeadRequest>, deed: Deed) -> Result<Exit, Failure> {
     let mut total = DeadAnswer::default();
     let acted = block_on(async {
-        for request in requests(which) {
+        for request in requests {
             act_on(client, request, deed, &mut total).await?;
         }
         Ok::<(), Failure>(())
@@ -240,12 +245,12 @@ fn act(global: &Global, client: &Client, which: &Which, deed: Deed) -> Result<Ex
     })
 }
 
-fn requests(which: &Which) -> Vec<DeadRequest> {
+fn requests(which: &Which, reason: Option<Reason>) -> Vec<DeadRequest> {
     if which.ids.is_empty() {
         return vec![DeadRequest {
             agent: which.agent.clone(),
             all: which.all,
-            reason: which.reason.map(|reason| reason.to_string()),
+            reason: reason.map(|reason| reason.to_string()),
             ..DeadRequest::default()
         }];
     }
@@ -285,6 +290,9 @@ fn past(deed: Deed, count: u64) -> &'static str {
 }
 
 fn words(total: &DeadAnswer, deed: Deed) -> String {
+    if (total.done, total.no_room, total.not_dead) == (0, 0, 0) {
+        return "there are no such dead letters".to_owned();
+    }
     let mut words = format!("{} {}", total.done, past(deed, total.done));
     if total.no_room > 0 {
         let _ = write!(
@@ -298,4 +306,58 @@ fn words(total: &DeadAnswer, deed: Deed) -> String {
         let _ = write!(words, "; {} are not dead, or not there", total.not_dead);
     }
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(subcommand)]
+        command: Command,
+    }
+
+    fn parse(line: &str) -> Result<Command, String> {
+        Line::try_parse_from(["dead"].into_iter().chain(line.split_whitespace()))
+            .map(|line| line.command)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn which_ones_is_said_in_exactly_one_way() {
+        const ID: &str = "01890000-0000-7000-8000-000000000001";
+        for good in [
+            format!("requeue {ID} {ID}"),
+            "requeue --agent echo --reason trap".to_owned(),
+            "purge --all --yes".to_owned(),
+        ] {
+            assert!(parse(&good).is_ok(), "{good}");
+        }
+        for (bad, part) in [
+            ("requeue".to_owned(), "required"),
+            ("purge --yes".to_owned(), "required"),
+            (format!("requeue {ID} --all"), "cannot be used with"),
+            ("requeue --all --agent echo".to_owned(), "cannot be used with"),
+            (format!("purge {ID} --reason trap"), "cannot be used with"),
+            ("requeue 7".to_owned(), "\"7\" is not a UUID"),
+            ("requeue --all --reason good".to_owned(), "`guest_error`"),
+        ] {
+            let error = parse(&bad).unwrap_err();
+            assert!(error.contains(part), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn ids_go_in_requests_of_a_bounded_size() {
+        let which = Which {
+            ids: vec![String::new(); IDS_AT_ONCE + 1],
+            agent: None,
+            all: false,
+        };
+        let sizes: Vec<usize> = requests(&which, None).iter().map(|request| request.ids.len()).collect();
+        assert_eq!(sizes, [IDS_AT_ONCE, 1]);
+    }
 }

@@ -70,13 +70,21 @@ impl LeaderTerm {
         }
     }
 
+    /// For how long leader-only work may still be started.
+    pub(super) fn usable(&self) -> Duration {
+        if self.ended.is_cancelled() {
+            return Duration::ZERO;
+        }
+        self.left()
+    }
+
     pub(super) fn end(&self) {
         self.ended.cancel();
     }
 
     /// The fence, if leader-only work may be started now. Ask before every step; what is in flight is fenced by the store.
     pub fn check(&self) -> Result<&Fence, SteppedDown> {
-        if self.ended.is_cancelled() || self.left().is_zero() {
+        if self.usable().is_zero() {
             return Err(self.stepped_down());
         }
         Ok(&self.fence)

@@ -71,6 +71,7 @@ impl Runner {
             let last = stop.is_cancelled();
             match self.tell(self.queue.complete(&completion)).await {
                 Ok(completed) => {
+                    claim.settle();
                     let next = match completed {
                         Completed::Done => "done".to_owned(),
                         Completed::Retry { attempt, .. } => format!("retried as attempt {attempt}"),
@@ -94,6 +95,7 @@ impl Runner {
                     return;
                 }
                 Err(error @ (StoreError::StaleClaim | StoreError::Fenced { .. })) => {
+                    claim.settle();
                     warn!(agent = %item.agent_name, item = %item.id, %error, reason = %ending.reason,
                           "the end was refused; somebody else has the item");
                     return;
@@ -111,12 +113,13 @@ impl Runner {
         for attempt in 1..=GIVE_BACK_TRIES {
             match self.tell(self.queue.give_back(item.id, claim.token, why)).await {
                 Ok(()) => {
+                    claim.settle();
                     info!(agent = %item.agent_name, item = %item.id, ?why, "handed back");
                     return;
                 }
                 Err(StoreError::Unavailable(_)) if attempt < GIVE_BACK_TRIES => time::sleep(TELL_AGAIN).await,
                 Err(error) => {
-                    // The lease does it.
+                    // The departure tries again; otherwise the lease does it.
                     warn!(agent = %item.agent_name, item = %item.id, %error, "could not hand the item back");
                     return;
                 }

@@ -25,7 +25,6 @@ pub enum Call {
     Complete(Completion),
     GiveBack(ItemId, ClaimToken, GiveBack),
     Sweep,
-    ReleaseHost(HostName, bool),
     Pause(AgentId, bool),
     /// Of an agent that the store may not know yet.
     PauseAhead(AgentName, bool),
@@ -71,7 +70,6 @@ impl Call {
                     promoted: swept.promoted,
                 }
             }
-            Call::ReleaseHost(host, died) => Answer::Many(queue.release_host(&host, died).await.unwrap()),
             Call::PauseAhead(name, paused) => Answer::Known(agents.set_paused_ahead(&name, paused).await.unwrap()),
             Call::Pause(agent, paused) => Answer::Known(agents.set_paused(&agent, paused).await.unwrap()),
             Call::Command(agent, command) => Answer::Commanded(agents.command_breaker(&agent, command).await.unwrap()),
@@ -93,7 +91,6 @@ impl Call {
                 recovered.sort_by_key(|(item, ..)| *item);
                 Answer::Swept { recovered, promoted }
             }
-            Call::ReleaseHost(host, died) => Answer::Many(reference.release_host(host, *died)),
             Call::PauseAhead(name, paused) => Answer::Known(reference.pause_ahead(name, *paused)),
             Call::Pause(agent, paused) => Answer::Known(reference.pause(agent, *paused)),
             Call::Command(agent, command) => Answer::Commanded(reference.command(agent, *command)),
@@ -171,7 +168,6 @@ impl fmt::Display for Call {
             }
             Call::GiveBack(item, token, why) => write!(f, "give back {item} with {token}: {why:?}"),
             Call::Sweep => f.write_str("sweep"),
-            Call::ReleaseHost(host, died) => write!(f, "release {host}, died: {died}"),
             Call::PauseAhead(name, paused) => write!(f, "pause {name} ahead: {paused}"),
             Call::Pause(agent, paused) => write!(f, "pause {agent}: {paused}"),
             Call::Command(agent, command) => write!(f, "breaker of {agent}: {command:?}"),

@@ -156,7 +156,6 @@ impl Memory {
                 Call::GiveBack(claim.item.id, claim.token, why)
             }
             Step::Sweep => Call::Sweep,
-            Step::ReleaseHost { host: n, died } => Call::ReleaseHost(host(HOSTS[*n]), *died),
             Step::Pause { agent: n, paused } => Call::Pause(agent(AGENTS[*n]), *paused),
             Step::PauseAhead { agent: n, paused } => Call::PauseAhead(AgentName::new(AGENTS[*n]).unwrap(), *paused),
             Step::Command(n, command) => Call::Command(agent(AGENTS[*n]), *command),

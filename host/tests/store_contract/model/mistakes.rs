@@ -2,7 +2,7 @@
 
 use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
 use tokio::runtime::Builder;
-use warren::ports::store::StorePolicy;
+use warren::{domain::ending::Reason, ports::store::StorePolicy};
 
 use super::{
     START, Subject, any_steps,
@@ -128,7 +128,10 @@ fn rules_of_the_queue() {
     });
     // I8: what is nobody's fault counts.
     hears(|_, call| match call {
-        Call::ReleaseHost(host, _) => Call::ReleaseHost(host, true),
+        Call::Complete(mut completion) if completion.ending.reason == Reason::Upstream => {
+            completion.ending.reason = Reason::Trap;
+            Call::Complete(completion)
+        }
         call => call,
     });
     // A longer lease than was asked for.

@@ -64,10 +64,6 @@ pub enum Step {
         delay: Option<u64>,
     },
     Sweep,
-    ReleaseHost {
-        host: usize,
-        died: bool,
-    },
     Pause {
         agent: usize,
         paused: bool,
@@ -190,7 +186,6 @@ pub fn step() -> impl Strategy<Value = Step> {
         1 => (which(), which()).prop_map(|(claim, of)| Step::CompleteAnother { claim, of }),
         2 => (which(), select(&[None, Some(10)][..])).prop_map(|(claim, delay)| Step::GiveBack { claim, delay }),
         4 => Just(Step::Sweep),
-        1 => (host, any::<bool>()).prop_map(|(host, died)| Step::ReleaseHost { host, died }),
         2 => (agent.clone(), any::<bool>()).prop_map(|(agent, paused)| Step::Pause { agent, paused }),
         1 => (agent.clone(), any::<bool>()).prop_map(|(agent, paused)| Step::PauseAhead { agent, paused }),
         2 => (agent, command()).prop_map(|(agent, command)| Step::Command(agent, command)),
@@ -213,7 +208,6 @@ pub fn breaker_steps() -> impl Strategy<Value = Vec<Step>> {
     let end = prop_oneof![
         6 => complete(),
         3 => (0..100u64).prop_map(|_| Step::WaitUntilDue { offset: 0 }),
-        1 => Just(Step::ReleaseHost { host: 0, died: true }),
     ];
     let life = (end, 0..200_000u64, 0..4u8).prop_map(move |(end, millis, pauses)| {
         let claim = Step::Claim {

@@ -17,7 +17,7 @@ if ARGV[4] ~= '1' then
     a[A_MODE] = command == 'disable' and 'd' or 'a'
   end
   changed[agent] = true
-  tell(KINDS[command], agent, '', '', '')
+  tell(KINDS[command], agent, '', '', 'by an operator')
 end
 local moved = 0
 if command == 'force_open' then

@@ -10,7 +10,7 @@ if not a then return { 0, 0 } end
 if a[A_PAUSED] ~= paused then
   a[A_PAUSED] = paused
   changed[agent] = true
-  tell(paused == 1 and 'agent_paused' or 'agent_resumed', agent, '', '', '')
+  tell(paused == 1 and 'agent_paused' or 'agent_resumed', agent, '', '', 'by an operator')
 end
 local moved = 0
 if paused == 1 then

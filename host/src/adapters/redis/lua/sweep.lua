@@ -23,7 +23,7 @@ for _, member in ipairs(found('[l', '(l' .. sorted(now + 1))) do
   if m and m[STATE] == 'a' then
     local n = #recovered
     recovered[n + 1], recovered[n + 2], recovered[n + 3] = id, m[AGENT], m[HOST]
-    lose(id, m, true)
+    lose(id, m)
   else
     vanish(member)
   end

@@ -112,6 +112,58 @@ fn layers_override_each_other_and_are_remembered() {
 }
 
 #[test]
+fn labels_are_one_value_however_they_are_written() {
+    let labels = |toml: &str, environment: &[(&str, &str)]| {
+        let loaded = load(toml, environment).unwrap();
+        let entry = loaded.entries.iter().find(|entry| entry.key == "host.labels").unwrap();
+        (entry.value.clone(), entry.source == "WARREN_HOST_LABELS")
+    };
+    let file = "[host.labels]\nzone = \"a\"\n";
+    assert_eq!(labels("", &[]), (json!(""), false));
+    assert_eq!(labels(file, &[]), (json!("zone=a"), false));
+    assert_eq!(
+        labels("[host]\nlabels = { zone = \"a\", b = \"c\" }\n", &[]).0,
+        json!("b=c,zone=a")
+    );
+    // As a whole: nothing of the file's is left.
+    assert_eq!(
+        labels(file, &[("WARREN_HOST_LABELS", "disk=ssd, rack=7")]),
+        (json!("disk=ssd,rack=7"), true)
+    );
+    assert_eq!(
+        labels(file, &[("WARREN_HOST_LABELS", "{\"disk\":\"ssd\"}")]).0,
+        json!("disk=ssd")
+    );
+    assert_eq!(labels(file, &[("WARREN_HOST_LABELS", "")]), (json!(""), true));
+
+    for (toml, expected) in [
+        (
+            "[host.labels]\nzone = 3\n",
+            "host.labels.zone: 3 is not allowed: a text in quotes",
+        ),
+        (
+            "[host.labels]\nzone = \"a,b=c\"\n",
+            "host.labels.zone: \"a,b=c\" is not allowed: commas",
+        ),
+        (
+            "[host.labels]\nzone = \"a b\"\n",
+            "host.labels: zone=a b is not allowed: name and value",
+        ),
+        (
+            "[host]\nlabels = \"zone\"\n",
+            "host.labels: \"zone\" is not allowed: labels such as",
+        ),
+        (
+            "[host]\nheartbeat = \"0s\"\n",
+            "host.heartbeat: 0s is outside 500ms to 1m",
+        ),
+    ] {
+        let found = problems(toml, &[]);
+        assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
+    }
+}
+
+#[test]
 fn an_empty_variable_unsets() {
     let loaded = load("[hub]\nurl = \"http://file\"\n", &[("WARREN_HUB_URL", "")]).unwrap();
     assert_eq!(loaded.config.hub.url, None);

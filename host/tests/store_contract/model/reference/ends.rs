@@ -5,7 +5,7 @@ use std::time::Duration;
 use warren::{
     domain::{
         ending::{Ending, Reason},
-        ids::{ClaimToken, HostName, ItemId},
+        ids::{ClaimToken, ItemId},
         work_item::ItemState,
     },
     ports::{
@@ -146,16 +146,13 @@ impl Reference {
         Ok(())
     }
 
-    /// The claim's host is gone, and if it died under it, the agent is told.
-    pub(super) fn lose(&mut self, n: usize, died: bool) {
+    /// The claim's host is gone: the item is ready again, unless that opens the agent's breaker.
+    pub(super) fn lose(&mut self, n: usize) {
         self.end_claim(n, End::Lost);
         let (id, now, policy) = (self.items[n].agent().clone(), self.now, self.policy.breaker);
         let decided = self.luck.half_open_from.get(&id).copied();
         self.items[n].resumed = true;
         self.items[n].put(Place::Queued, now);
-        if !died {
-            return;
-        }
         let agent = self.agent(&id);
         let opened = agent
             .breaker
@@ -170,13 +167,5 @@ impl Reference {
                 format!("the breaker is open: {} hosts in a row were lost", policy.lease_losses);
             self.release_waiting(n);
         }
-    }
-
-    pub fn release_host(&mut self, host: &HostName, died: bool) -> u64 {
-        let of_host: Vec<usize> = (0..self.items.len())
-            .filter(|n| self.items[*n].record.host.as_ref() == Some(host))
-            .collect();
-        of_host.iter().for_each(|n| self.lose(*n, died));
-        of_host.len() as u64
     }
 }

@@ -21,7 +21,7 @@ impl Reference {
             if self.items[n].held.as_ref().is_some_and(|hold| hold.lease_until <= now) {
                 let (item, host) = (&self.items[n], self.items[n].record.host.clone());
                 recovered.extend(host.map(|host| (item.record.item.id, item.agent().clone(), host)));
-                self.lose(n, true);
+                self.lose(n);
             }
         }
         let mut promoted = 0;

@@ -1,0 +1,234 @@
+//! One host on Redis: items per second of the guest that does nothing, each in a fresh sandbox, through the real
+//! dispatch, claims, runner and sandbox, against the same Redis answering two scripts that do nothing per item to 50
+//! concurrent callers; and how long an idle host takes from the enqueueing of an item to the guest's first instructions,
+//! beside a PING.
+//!
+//! `cargo bench -p warren --bench cluster`. The variants take turns in one run, on a Redis of their own. The Hub answers
+//! at once and from memory, as budgets do in operation; log lines are written, and thrown away.
+
+#![allow(clippy::unwrap_used, reason = "a bench that can't start has nothing to measure")]
+
+use std::{
+    collections::BTreeMap,
+    env, io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+use tokio::{
+    runtime::Builder,
+    sync::mpsc,
+    time::{sleep, timeout},
+};
+use warren::{
+    adapters::redis::RedisStore,
+    domain::work_item::TaskType,
+    ports::work_queue::{Enqueued, WorkQueue},
+};
+
+use self::{cost::Cost, floor::Floor, items::item, redis_server::RedisServer, spread::Spread, wiring::Wired};
+
+/// As the host's own program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[path = "measuring/cost.rs"]
+mod cost;
+#[path = "cluster/floor.rs"]
+mod floor;
+#[path = "measuring/items.rs"]
+mod items;
+#[path = "cluster/no_hub.rs"]
+mod no_hub;
+#[path = "measuring/redis.rs"]
+mod redis_server;
+#[path = "measuring/spread.rs"]
+mod spread;
+#[path = "measuring/threads.rs"]
+mod threads;
+#[path = "cluster/wiring.rs"]
+mod wiring;
+
+const ROUNDS: usize = 5;
+/// Items of a round, all queued before it begins. As many agents, so that none waits for another of its agent and none
+/// merges.
+const ITEMS: usize = 5_000;
+/// As the leader finds them.
+const ENQUEUED: usize = 200;
+/// Activations at a time; 32 is the default.
+const SLOTS: [u32; 2] = [32, 128];
+/// One at a time, on a host that has nothing else to do.
+const LATENCIES: usize = 2_000;
+/// Long enough that everything sleeps again.
+const PAUSE: Duration = Duration::from_millis(2);
+
+fn main() {
+    tracing_subscriber::fmt()
+        .compact()
+        .with_ansi(false)
+        .with_writer(io::sink)
+        .init();
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("warren-host")
+        .enable_all()
+        .build()
+        .unwrap();
+    let redis = Arc::new(RedisServer::start());
+    let agents = Arc::new(wiring::definitions(ITEMS));
+    let only = env::args().nth(1).filter(|arg| !arg.starts_with('-'));
+    let wants = |part: &str| only.as_deref().is_none_or(|only| only == part);
+    if wants("throughput") {
+        for slots in SLOTS {
+            let turns = throughput(Arc::clone(&redis), Arc::clone(&agents), slots);
+            runtime.block_on(async { tokio::spawn(turns).await.unwrap() });
+        }
+    }
+    if wants("latency") {
+        runtime.block_on(async { tokio::spawn(latency(redis, agents)).await.unwrap() });
+    }
+}
+
+/// What some items cost: this process, Redis, and this process's threads by name.
+struct Turn {
+    items: usize,
+    cost: Cost,
+    redis: Duration,
+    threads: BTreeMap<String, Duration>,
+}
+
+async fn turn(redis: &RedisServer, items: usize, work: impl Future<Output = ()>) -> Turn {
+    let (before, threads) = (redis.cpu(), threads::cpu());
+    let ((), cost) = cost::of(work).await;
+    Turn {
+        items,
+        cost,
+        redis: redis.cpu() - before,
+        threads: threads::since(&threads),
+    }
+}
+
+async fn throughput(redis: Arc<RedisServer>, agents: Arc<TempDir>, slots: u32) {
+    let floor = Floor::new(&redis.url).await;
+    let (first, _unheard) = mpsc::unbounded_channel();
+    let wired = Wired::new(&redis.url, "guest-idle", agents.path(), slots, first).await;
+    let leader = wiring::connect(&redis.url).await;
+    let (mut least, mut whole) = (Rounds::default(), Rounds::default());
+    for round in 0..=ROUNDS {
+        let floors = turn(&redis, 10 * ITEMS, floor.items(10 * ITEMS)).await;
+        enqueue(&leader, ITEMS).await;
+        let items = turn(&redis, ITEMS, async {
+            let running = wired.run(slots);
+            wired.ended(ITEMS).await;
+            // Stopping what waits for more is no part of it, and takes next to nothing.
+            running.stop().await;
+        })
+        .await;
+        // The first round warms up: definitions, budget answers, connections.
+        if round > 0 {
+            least.0.push(floors);
+            whole.0.push(items);
+        }
+    }
+    print(slots, &least, &whole);
+}
+
+async fn enqueue(leader: &RedisStore, items: usize) {
+    let numbers: Vec<usize> = (0..items).collect();
+    for some in numbers.chunks(ENQUEUED) {
+        let items = some.iter().map(|n| item(*n, TaskType::Discovery)).collect();
+        let answers = leader.enqueue(None, items).await.unwrap();
+        assert!(
+            answers.iter().all(|answer| matches!(answer, Enqueued::Added(_))),
+            "{answers:?}"
+        );
+    }
+}
+
+#[derive(Default)]
+struct Rounds(Vec<Turn>);
+
+impl Rounds {
+    /// Microseconds of an item, in the median round.
+    fn each(&self, time: impl Fn(&Turn) -> Duration) -> f64 {
+        Spread::of(self.0.iter().map(|turn| time(turn) / turn.items as u32)).median()
+    }
+
+    fn wall(&self) -> f64 {
+        self.each(|turn| turn.cost.wall)
+    }
+
+    fn cpu(&self) -> f64 {
+        self.each(|turn| turn.cost.cpu + turn.redis)
+    }
+
+    fn thread(&self, name: &str) -> f64 {
+        self.each(|turn| turn.threads.get(name).copied().unwrap_or_default())
+    }
+}
+
+fn print(slots: u32, least: &Rounds, whole: &Rounds) {
+    println!("{slots} at a time ({ROUNDS} rounds of {ITEMS} items)");
+    println!("  {:<52} {:>9} {:>9} {:>9}", "", "items/s", "CPU/item", "of Redis");
+    for (name, rounds) in [
+        ("two scripts that do nothing, 50 callers", least),
+        ("a host: claim, sandbox, complete", whole),
+    ] {
+        println!(
+            "  {name:<52} {:>9.0} {:>9.1} {:>9.1}",
+            1e6 / rounds.wall(),
+            rounds.cpu(),
+            rounds.each(|turn| turn.redis)
+        );
+    }
+    println!(
+        "  {:<52} {:>9.3} {:>9.3}",
+        "the host's share of that",
+        least.wall() / whole.wall(),
+        least.cpu() / whole.cpu()
+    );
+    for (thread, name) in [
+        ("warren-host", "the host's own threads"),
+        ("warren-guest", "guests: the sandbox"),
+    ] {
+        println!("  {name:<52} {:>9} {:>9.1}", "", whole.thread(thread));
+    }
+    println!("(CPU times in µs, Redis's included)\n");
+}
+
+async fn latency(redis: Arc<RedisServer>, agents: Arc<TempDir>) {
+    let (first, mut heard) = mpsc::unbounded_channel();
+    let wired = Wired::new(&redis.url, "guest-first", agents.path(), 32, first).await;
+    let running = wired.run(32);
+    let floor = Floor::new(&redis.url).await;
+    let submitter = wiring::connect(&redis.url).await;
+    let (mut pings, mut firsts) = (Vec::new(), Vec::new());
+    for round in 0..LATENCIES + 100 {
+        sleep(PAUSE).await;
+        let began = Instant::now();
+        floor.ping().await;
+        let ping = began.elapsed();
+        sleep(PAUSE).await;
+        let began = Instant::now();
+        let added = submitter.enqueue(None, vec![item(0, TaskType::Direct)]).await.unwrap();
+        assert!(matches!(added[..], [Enqueued::Added(_)]), "{added:?}");
+        let at: Instant = timeout(Duration::from_secs(5), heard.recv()).await.unwrap().unwrap();
+        wired.ended(1).await;
+        if round >= 100 {
+            pings.push(ping);
+            firsts.push(at - began);
+        }
+    }
+    running.stop().await;
+    println!("an idle host, one item at a time ({LATENCIES} items)");
+    println!("  {:<52} {:>9} {:>9}", "", "median", "p99");
+    for (name, times) in [
+        ("PING", pings),
+        ("from the enqueueing to the guest's first words", firsts),
+    ] {
+        let spread = Spread::of(times);
+        println!("  {name:<52} {:>9.0} {:>9.0}", spread.median(), spread.p99());
+    }
+    println!("(times in µs)");
+}
