@@ -101,6 +101,7 @@ pub(super) fn redis_config(config: &Config) -> anyhow::Result<RedisConfig> {
     let url = config.store.url.clone();
     Ok(RedisConfig {
         url: url.ok_or_else(|| anyhow!("store.url is not set: set it, or REDIS_URL, to the Redis's address"))?,
+        ca_file: config.store.ca_file.clone(),
         key_prefix: config.store.key_prefix.clone(),
         policy: config.store_policy(),
         call_timeout: config.leader.store_timeout,
