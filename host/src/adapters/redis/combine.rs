@@ -19,6 +19,8 @@ use crate::ports::store::StoreError;
 const MOST: usize = 128;
 
 type Answer<R> = Result<R, StoreError>;
+/// Calls that go as one, and where each is answered.
+type Batch<T, R> = (Arc<[T]>, Vec<oneshot::Sender<Answer<R>>>);
 
 struct Gathered<T, R> {
     calls: Vec<(T, oneshot::Sender<Answer<R>>)>,
@@ -88,7 +90,7 @@ impl<T: Clone + Send + Sync + 'static, R: Send + 'static> Combine<T, R> {
     }
 
     /// What has gathered; nothing if there is nothing, and then the next caller goes by itself.
-    fn next(&self) -> Option<(Arc<[T]>, Vec<oneshot::Sender<Answer<R>>>)> {
+    fn next(&self) -> Option<Batch<T, R>> {
         let mut gathered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if gathered.calls.is_empty() {
             gathered.going = false;
