@@ -77,20 +77,21 @@ async fn counterexample<H: Harness>(
 ) -> Option<String> {
     let (handle, place) = (Handle::current(), H::place().await);
     let checking = tokio::task::spawn_blocking(move || {
-        TestRunner::new(config).run(&(policies(), steps()), |(policy, steps)| {
+        let checked = TestRunner::new(config).run(&(policies(), steps()), |(policy, steps)| {
             let run = async {
                 let harness = H::fresh_in(&place, policy.clone()).await;
                 let store = harness.store();
                 compare(&mut OfHarness { harness, store }, &policy, &steps).await
             };
             handle.block_on(run).map_err(TestCaseError::fail)
-        })
+        });
+        match checked {
+            Ok(()) => None,
+            Err(TestError::Fail(words, _)) => Some(words.to_string()),
+            Err(TestError::Abort(why)) => panic!("{why}"),
+        }
     });
-    match checking.await.unwrap() {
-        Ok(()) => None,
-        Err(TestError::Fail(words, _)) => Some(words.to_string()),
-        Err(TestError::Abort(why)) => panic!("{why}"),
-    }
+    checking.await.unwrap()
 }
 
 /// What is compared with the reference.

@@ -1,6 +1,9 @@
 //! The comparison can fail: a store that keeps to the reference but for one mistake is found out, in a few steps.
 
-use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
+use proptest::{
+    prelude::{BoxedStrategy, Strategy},
+    test_runner::{Config, TestCaseError, TestError, TestRunner},
+};
 use tokio::runtime::Builder;
 use warren::{domain::ending::Reason, ports::store::StorePolicy};
 
@@ -10,13 +13,13 @@ use super::{
     compare,
     reference::Reference,
     seen::Seen,
-    steps::policies,
+    steps::{Step, breaker_steps, policies},
 };
 
 /// Cases in which a mistake must be found; most are found among the first ten.
 const CASES: u32 = 5000;
 /// The longest sequence that one may be left with.
-const STEPS: usize = 30;
+const STEPS: usize = 40;
 
 /// A store that believes in another policy, or hears something else than it is told.
 struct Mistaken {
@@ -41,6 +44,7 @@ impl Subject for Mistaken {
 /// The sequence that finds it out, in words and steps.
 fn found_out(
     cases: u32,
+    steps: BoxedStrategy<Vec<Step>>,
     believes: fn(&mut StorePolicy),
     hears: fn(&Reference, Call) -> Call,
 ) -> Option<(String, usize)> {
@@ -50,7 +54,7 @@ fn found_out(
         failure_persistence: None,
         ..Config::default()
     };
-    let checked = TestRunner::new(config).run(&(policies(), any_steps()), |(policy, steps)| {
+    let checked = TestRunner::new(config).run(&(policies(), steps), |(policy, steps)| {
         let mut believed = policy.clone();
         believes(&mut believed);
         let mut store = Mistaken {
@@ -67,40 +71,40 @@ fn found_out(
     }
 }
 
-fn believes(mistake: fn(&mut StorePolicy)) {
-    let (words, steps) = found_out(CASES, mistake, |_, call| call).expect("it is found out");
+fn believes(steps: BoxedStrategy<Vec<Step>>, mistake: fn(&mut StorePolicy)) {
+    let (words, steps) = found_out(CASES, steps, mistake, |_, call| call).expect("it is found out");
     assert!(words.contains("(- reference, + store)"), "{words}");
     assert!(steps <= STEPS, "{steps} steps:\n{words}");
 }
 
 fn hears(mistake: fn(&Reference, Call) -> Call) {
-    let (words, steps) = found_out(CASES, |_| (), mistake).expect("it is found out");
+    let (words, steps) = found_out(CASES, any_steps(), |_| (), mistake).expect("it is found out");
     assert!(words.contains("(- reference, + store)"), "{words}");
     assert!(steps <= STEPS, "{steps} steps:\n{words}");
 }
 
 #[test]
 fn without_a_mistake_nothing_is_found() {
-    assert_eq!(found_out(50, |_| (), |_, call| call), None);
+    assert_eq!(found_out(50, any_steps(), |_| (), |_, call| call), None);
 }
 
 #[test]
 fn numbers_of_the_policy() {
-    believes(|policy| policy.max_queue += 1);
-    believes(|policy| policy.fairness += 1);
-    believes(|policy| policy.max_attempts += 1);
-    believes(|policy| policy.keep_done /= 2);
-    believes(|policy| policy.cool_down.max = policy.cool_down.base);
+    believes(any_steps(), |policy| policy.max_queue += 1);
+    believes(any_steps(), |policy| policy.fairness += 1);
+    believes(any_steps(), |policy| policy.max_attempts += 1);
+    believes(any_steps(), |policy| policy.keep_done /= 2);
+    believes(any_steps(), |policy| policy.cool_down.max = policy.cool_down.base);
 }
 
 #[test]
 fn numbers_of_the_breaker() {
-    believes(|policy| policy.breaker.threshold += 1);
-    believes(|policy| policy.breaker.base *= 2);
-    believes(|policy| policy.breaker.max *= 2);
-    believes(|policy| policy.breaker.decay *= 2);
-    believes(|policy| policy.breaker.probe_retry *= 2);
-    believes(|policy| policy.breaker.lease_losses += 1);
+    believes(breaker_steps().boxed(), |policy| policy.breaker.threshold += 1);
+    believes(breaker_steps().boxed(), |policy| policy.breaker.base *= 2);
+    believes(breaker_steps().boxed(), |policy| policy.breaker.max *= 2);
+    believes(breaker_steps().boxed(), |policy| policy.breaker.decay *= 2);
+    believes(breaker_steps().boxed(), |policy| policy.breaker.probe_retry *= 2);
+    believes(breaker_steps().boxed(), |policy| policy.breaker.lease_losses += 1);
 }
 
 #[test]

@@ -234,8 +234,8 @@ impl Reference {
         let mut alike: Vec<_> = self.items.iter_mut().filter(alike).collect();
         alike.sort_by_key(|item| Reverse(item.record.item.inbox_count));
         let open = alike.iter().position(|item| item.is_open());
-        let covered = |item: &&mut Item| item.held.is_some() && work.inbox_count <= item.record.item.inbox_count;
-        let n = open.or_else(|| alike.iter().position(|item| covered(&item)))?;
+        let covered = |item: &Item| item.held.is_some() && work.inbox_count <= item.record.item.inbox_count;
+        let n = open.or_else(|| alike.iter().position(|item| covered(item)))?;
         let into = &mut alike[n].record.item;
         let news = work.inbox_count > into.inbox_count;
         into.inbox_count = into.inbox_count.max(work.inbox_count);

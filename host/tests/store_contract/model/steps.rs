@@ -109,8 +109,8 @@ fn which() -> impl Strategy<Value = Which> {
 }
 
 fn new() -> impl Strategy<Value = New> {
-    let task_type = select(&TaskType::ALL[..]);
-    let priority = select(&Priority::ALL[..]);
+    let task_type = select(TaskType::ALL);
+    let priority = select(Priority::ALL);
     let interval = prop_oneof![3 => Just(0), 1 => Just(20)];
     (
         0..AGENTS.len(),
