@@ -208,6 +208,7 @@ impl Served {
             plugins: Arc::new(ToldPlugins),
             metrics: Arc::new(Metrics::new(&name).unwrap()),
             access: Access::new(address, Vec::new(), &Secret::from(token.to_owned())).into(),
+            verification: verification(name.clone(), self.folder.path()),
             office: Some(office),
             forwarder: Forwarder::new(Secret::from(token.to_owned())).unwrap(),
             host: HostFacts {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rustix::process::Signal;
 use serde_json::Value;
-use warren_tests::{cluster::ClusterSetup, host::Agent};
+use warren_tests::{SOON, cluster::ClusterSetup, eventually, host::Agent, process::Process};
 
 fn hosts(count: usize) -> ClusterSetup {
     ClusterSetup::new(count).agent(Agent::echo("echo"))
@@ -99,6 +99,27 @@ fn a_live_host_that_does_not_answer_is_no_cluster_that_holds() {
     let name = &cluster.members[stopped].name;
     assert!(report.contains(&format!("live host {name} can't be asked")), "{report}");
     assert!(report.contains("**FAIL**: "), "{report}");
+}
+
+#[test]
+fn a_host_that_dies_meanwhile_is_told_and_nothing_stays_behind() {
+    let mut cluster = hosts(3).start();
+    let leader = cluster.leader();
+    // Asks of what is left; not the one that watches the handover.
+    let (asked, dies) = (leader, if leader == 2 { 1 } else { 2 });
+    let verify = Process::spawn(
+        "verify",
+        cluster.members[asked].host.command().args(["verify", "--disruptive"]),
+    );
+    eventually("probes in the store", SOON, || {
+        let keys: Vec<String> = cluster.redis.command(&["KEYS", "*warren:verify:*"]);
+        (!keys.is_empty()).then_some(())
+    });
+    cluster.kill9(dies);
+    let mut verify = verify;
+    assert_eq!(verify.wait_exit(2 * SOON).code(), Some(1), "{}", verify.stderr());
+    let keys: Vec<String> = cluster.redis.command(&["KEYS", "*verify*"]);
+    assert!(keys.is_empty(), "{keys:?}");
 }
 
 #[test]

@@ -254,7 +254,7 @@ fn verification(
         host: host.clone(),
         runner: config.host.has(Role::Runner),
         place: match config.store.effective_kind() {
-            StoreKind::Redis => Place::Redis(redis_config(config)?),
+            StoreKind::Redis => Place::Redis(Box::new(redis_config(config)?)),
             StoreKind::Sqlite | StoreKind::Auto => Place::Files(config.host.data_dir.clone()),
         },
         sandbox,

@@ -198,7 +198,8 @@ impl Verification {
         Ok(self.wiring.place.destroy(id, store, &self.wiring).await?)
     }
 
-    /// End a scope that has been forgotten; at the host's end, leave the one that it is in.
+    /// Destroy a scope that has been forgotten; at the host's end, the one that it is in: without this host its
+    /// verification has failed, and nobody else may be there to clean up.
     pub async fn keep(self: Arc<Self>, stop: CancellationToken) -> anyhow::Result<()> {
         loop {
             tokio::select! {

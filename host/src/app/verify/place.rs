@@ -35,7 +35,7 @@ pub const OPEN_FOR: Duration = Duration::from_millis(1500);
 #[derive(Clone)]
 pub enum Place {
     /// The cluster's own store.
-    Redis(RedisConfig),
+    Redis(Box<RedisConfig>),
     /// The data folder.
     Files(PathBuf),
 }
@@ -71,7 +71,7 @@ impl Place {
                 let scoped = RedisConfig {
                     key_prefix: prefix(config, id),
                     policy: policy(),
-                    ..config.clone()
+                    ..RedisConfig::clone(config)
                 };
                 Ok(OpenStore::Redis(RedisStore::connect(scoped).await?))
             }

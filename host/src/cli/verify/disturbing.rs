@@ -25,7 +25,7 @@ pub fn plan(hands: &Hands) -> [Planned; 4] {
     recovery.extend([hands.warren("leader handover"), hands.warren("leader show")]);
     let mut breaker = hands.redis("HGETALL", "work:failures");
     breaker.extend(hands.redis("HGETALL", "work:backoff"));
-    breaker.push(hands.warren("status"));
+    breaker.push(hands.warren("agent list"));
     let mut duplicates = hands.redis("HGETALL", "work:active");
     duplicates.extend([hands.warren("queue stats"), hands.warren("hosts")]);
     let mut cleaned: Vec<String> = hands.redis("--scan --pattern", "warren:verify:*");

@@ -127,21 +127,28 @@ pub fn breaker(seen: &BreakerExercise, runs: &Runs) -> Judged {
     let ran = runs.all.iter().filter(|on| on.run.agent == seen.agent).count();
     let expected = seen.threshold as usize + 2;
     expect(ran == expected, format!("{ran} activations ran in all, not {expected}"));
-    let words = format!(
+    let seen_words = if problems.is_empty() {
+        opened_and_closed(seen)
+    } else {
+        String::new()
+    };
+    Judged::by(problems, seen_words)
+        .measuring("half_open_after_seconds", Some(seen.half_open_after_seconds))
+        .measuring("closed_after_seconds", Some(seen.good_probe_after_seconds))
+}
+
+fn opened_and_closed(seen: &BreakerExercise) -> String {
+    format!(
         "closed for {} failures, open at number {} for {:.1} s, an item skipped meanwhile; half open after {:.1} s, one probe, which \
          failed: open for {:.1} s; the next probe after {:.1} s: closed, {} failures",
         seen.threshold.saturating_sub(1),
         seen.threshold,
         seen.failing.last().and_then(|sight| sight.open_seconds).unwrap_or(0.0),
         seen.half_open_after_seconds,
-        probe.open_seconds.unwrap_or(0.0),
+        seen.failed_probe.open_seconds.unwrap_or(0.0),
         seen.good_probe_after_seconds,
-        good.failures,
-    );
-    let seen_words = if problems.is_empty() { words } else { String::new() };
-    Judged::by(problems, seen_words)
-        .measuring("half_open_after_seconds", Some(seen.half_open_after_seconds))
-        .measuring("closed_after_seconds", Some(seen.good_probe_after_seconds))
+        seen.good_probe.failures,
+    )
 }
 
 fn told(sight: &BreakerSight) -> String {
@@ -194,6 +201,12 @@ pub fn duplicates(load: &Load, runs: &Runs) -> Judged {
         }
         Some(_) => {}
     }
+    let words = shared_out(load, runs, &by_item);
+    Judged::by(problems, words).measuring("load_seconds", Some(load.took.as_secs_f64()))
+}
+
+/// How many ran, and where.
+fn shared_out(load: &Load, runs: &Runs, by_item: &HashMap<&str, Vec<&RunOn>>) -> String {
     let mut shares: BTreeMap<&str, usize> = BTreeMap::new();
     for on in load
         .accepted
@@ -204,7 +217,7 @@ pub fn duplicates(load: &Load, runs: &Runs) -> Judged {
         *shares.entry(&on.host).or_default() += 1;
     }
     let shares: Vec<String> = shares.iter().map(|(host, count)| format!("{host} {count}")).collect();
-    let words = format!(
+    format!(
         "{} accepted in {:.1} s on {} hosts, {} ran ({}); clocks agree within {:.1} ms",
         load.accepted.len(),
         load.took.as_secs_f64(),
@@ -215,8 +228,7 @@ pub fn duplicates(load: &Load, runs: &Runs) -> Judged {
             .count(),
         shares.join(", "),
         tolerance(runs) as f64 / 1000.0,
-    );
-    Judged::by(problems, words).measuring("load_seconds", Some(load.took.as_secs_f64()))
+    )
 }
 
 /// Some of them, and how many there are.

@@ -45,8 +45,13 @@ impl Judged {
                 measured: BTreeMap::new(),
             };
         }
-        let mut words = problems;
-        words.dedup();
+        // Each once, however many samples showed it.
+        let mut words: Vec<String> = Vec::new();
+        for problem in problems {
+            if !words.contains(&problem) {
+                words.push(problem);
+            }
+        }
         if !seen.is_empty() {
             words.push(seen);
         }
@@ -273,10 +278,13 @@ mod tests {
 
     #[test]
     fn problems_come_before_what_was_seen() {
-        let judged = Judged::by(vec!["two led".to_owned(), "two led".to_owned()], "terms 3, 4");
+        let judged = Judged::by(
+            ["two led", "nobody led", "two led"].map(str::to_owned).into(),
+            "terms 3, 4",
+        );
         assert_eq!(
             (judged.seen.as_str(), judged.verdict),
-            ("two led; terms 3, 4", Verdict::Fail)
+            ("two led; nobody led; terms 3, 4", Verdict::Fail)
         );
         assert_eq!(Judged::by(Vec::new(), "fine").verdict, Verdict::Pass);
     }
