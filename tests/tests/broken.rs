@@ -93,7 +93,7 @@ fn i1_a_lease_without_a_new_term() {
 
 #[test]
 fn i3_a_sweep_that_forgets_what_it_recovers() {
-    let mut cluster = cluster(2, &[("sweep", "lose(id, m)\nelse", "vanish(member)\nelse")]);
+    let mut cluster = cluster(2, &[("sweep", "lose(id, m)\nelse", "else")]);
     let item = cluster.submit(0, "ann", "sleep 60000");
     let at = runs(&cluster, &item);
     cluster.kill9(at);
