@@ -75,6 +75,7 @@ fn test(args: &[String]) -> Result<(), String> {
     machine::wasm_target()?;
     machine::redis_server()?;
     machine::chromium();
+    machine::faketime();
     guests::plugins()?;
     guests::test_guests()?;
     say("building the host and its tests (the first time takes a few minutes)");
