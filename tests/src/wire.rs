@@ -2,7 +2,7 @@
 //!
 //! Positions are those of the headers in `host/src/adapters/redis/lua/*.lua`, counted from 0 (`ARGV[1]`, the time, is 0).
 
-use std::time::Duration;
+use std::{fs, path::Path, sync::OnceLock, time::Duration};
 
 use redis::Value;
 
@@ -24,6 +24,10 @@ impl Reply {
             Some(b'-') => Reply::Error(String::from_utf8_lossy(&frame[1..]).trim_end().to_owned()),
             _ => redis::parse_redis_value(frame).map_or(Reply::None, Reply::Value),
         }
+    }
+
+    fn refused(&self, word: &str) -> bool {
+        matches!(self, Reply::Error(error) if error.starts_with(word))
     }
 
     fn list(&self) -> &[Value] {
@@ -52,12 +56,7 @@ pub fn facts(script: &str, argv: &[Vec<u8>], reply: &Reply) -> Vec<StoreCall> {
         "claim" => vec![StoreCall::Claim {
             lease: args.millis(2),
             tokens: (4..).map(|at| args.text(at)).take(args.number(3) as usize).collect(),
-            claims: list
-                .get(2..)
-                .unwrap_or_default()
-                .chunks_exact(3)
-                .filter_map(claim)
-                .collect(),
+            claims: list.iter().skip(2).filter_map(claim).collect(),
         }],
         "renew" => vec![StoreCall::Renew {
             lease: args.millis(1),
@@ -67,7 +66,18 @@ pub fn facts(script: &str, argv: &[Vec<u8>], reply: &Reply) -> Vec<StoreCall> {
                 .collect(),
             held: list.iter().map(|held| integer(held) == 1).collect(),
         }],
-        "complete" => completed(&args, list),
+        "complete" => vec![StoreCall::Complete {
+            item: args.text(1),
+            token: args.text(2),
+            reason: args.text(3),
+            counted: args.text(8) == "1",
+            ended: match word(list, 0).as_str() {
+                _ if reply.refused("STALE") => Ended::Stale,
+                "dead" => Ended::Dead,
+                "retry" => Ended::Retry,
+                _ => Ended::Done,
+            },
+        }],
         "give_back" => vec![StoreCall::GiveBack {
             item: args.text(1),
             token: args.text(2),
@@ -119,75 +129,34 @@ fn fenced(script: &str, args: &Args<'_>, lease: Option<Duration>, refused: bool)
 }
 
 /// Fields of an item in a call of `enqueue`, and where the first begins.
-const FIELDS: usize = 6;
+const FIELDS: usize = 9;
 const FIRST: usize = 3;
 
 fn added(args: &Args<'_>, answers: &[Value]) -> Vec<NewItem> {
     let items = (FIRST..args.0.len()).step_by(FIELDS).zip(answers);
     items
         .filter_map(|(at, answer)| {
-            let state = match answer {
-                Value::Array(answer) if word(answer, 0) == "added" => word(answer, 1),
-                Value::Array(_) => return None,
-                state => text(state),
-            };
-            let record = args.text(at + 5);
-            let mut record = record.split('\t').skip(2);
-            Some(NewItem {
+            let Value::Array(answer) = answer else { return None };
+            (word(answer, 0) == "added").then(|| NewItem {
                 id: args.text(at),
                 agent: args.text(at + 1),
-                task_type: record.next()?.to_owned(),
-                rank: record.next()?.parse().ok()?,
-                queued: state == "q",
+                task_type: args.text(at + 3),
+                rank: u8::try_from(args.number(at + 4)).unwrap_or(u8::MAX),
+                queued: word(answer, 1) == "q",
             })
         })
         .collect()
 }
 
-/// Fields of an end in a call of `complete`, and where the first begins. The reason stands behind four flags, of which the
-/// first is whether it counts.
-const END_FIELDS: usize = 6;
-const FIRST_END: usize = 2;
-const FLAGS: usize = 4;
-
-fn completed(args: &Args<'_>, answers: &[Value]) -> Vec<StoreCall> {
-    let ends = (FIRST_END..args.0.len()).step_by(END_FIELDS).enumerate();
-    ends.map(|(n, at)| {
-        let how = args.text(at + 2);
-        let answer = match answers.get(n) {
-            Some(Value::Array(answer)) => word(answer, 0),
-            Some(answer) => text(answer),
-            None => String::new(),
-        };
-        StoreCall::Complete {
-            item: args.text(at),
-            token: args.text(at + 1),
-            reason: how.get(FLAGS..).unwrap_or_default().to_owned(),
-            counted: how.starts_with('1'),
-            ended: match answer.as_str() {
-                "stale" => Ended::Stale,
-                "dead" => Ended::Dead,
-                "retry" => Ended::Retry,
-                _ => Ended::Done,
-            },
-        }
-    })
-    .collect()
-}
-
-/// Of an id, the item's JSON, and what is known of it: two lines of fields between tabs, and a note (`parts/items.lua`).
-fn claim(fields: &[Value]) -> Option<Claim> {
-    let item: serde_json::Value = serde_json::from_str(&word(fields, 1)).ok()?;
-    let known = word(fields, 2);
-    let mut lines = known.lines();
-    let (first, second): (Vec<&str>, Vec<&str>) =
-        (lines.next()?.split('\t').collect(), lines.next()?.split('\t').collect());
+fn claim(value: &Value) -> Option<Claim> {
+    let Value::Array(fields) = value else { return None };
+    let item: serde_json::Value = serde_json::from_str(&word(fields, 2)).ok()?;
     Some(Claim {
-        token: (*first.get(1)?).to_owned(),
-        item: word(fields, 0),
+        token: word(fields, 0),
+        item: word(fields, 1),
         agent: item["agent_id"].as_str()?.to_owned(),
-        rank: second.get(3)?.parse().ok()?,
-        probe: *first.get(7)? == "1",
+        rank: u8::try_from(integer(fields.get(7)?)).ok()?,
+        probe: integer(fields.get(5)?) == 1,
     })
 }
 
@@ -227,33 +196,84 @@ fn integer(value: &Value) -> u64 {
     text(value).parse().unwrap_or(0)
 }
 
-/// A library's text in parts: its first line, then one script each.
-pub fn scripts(library: &str) -> impl Iterator<Item = &str> {
-    let mut rest = library;
-    std::iter::from_fn(move || {
-        let end = match rest.get(1..).and_then(|rest| rest.find(BEGINS)) {
-            Some(next) => next + 1,
-            None => rest.len(),
+/// Which script a text is, by what is written in its file: the file whose lines are all in the text, and most of them.
+pub fn name(text: &str) -> Option<&'static str> {
+    static FILES: OnceLock<Vec<(String, Vec<Line>)>> = OnceLock::new();
+    let files = FILES.get_or_init(read_files);
+    let loaded: Vec<&str> = text.lines().map(str::trim).collect();
+    let is_in = |line: &Line| loaded.iter().any(|text| line.fits(text));
+    files
+        .iter()
+        .filter(|(_, lines)| lines.iter().all(is_in))
+        .max_by_key(|(_, lines)| lines.len())
+        .map(|(name, _)| name.as_str())
+}
+
+fn read_files() -> Vec<(String, Vec<Line>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/src/adapters/redis/lua");
+    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.expect("a folder can be read").path();
+        if path.extension().is_some_and(|extension| extension == "lua") {
+            let source = fs::read_to_string(&path).expect("a script can be read");
+            let lines: Vec<Line> = source.lines().filter_map(Line::read).collect();
+            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            files.push((name, lines));
+        }
+    }
+    assert!(!files.is_empty(), "no scripts in {}", folder.display());
+    files
+}
+
+/// A line of a script's file: what stands between its words in upper case, in whose place Redis gets something else.
+struct Line(Vec<String>);
+
+impl Line {
+    /// Nothing, if it is a comment or says too little.
+    fn read(line: &str) -> Option<Line> {
+        let line = line.trim();
+        if line.contains("--") || line.starts_with("#!") || line.len() <= 8 {
+            return None;
+        }
+        let mut pieces = vec![String::new()];
+        let mut quoted = false;
+        let mut rest = line;
+        while let Some(first) = rest.chars().next() {
+            let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            let end = match is_word(first) {
+                true => rest.find(|c| !is_word(c)).unwrap_or(rest.len()),
+                false => first.len_utf8(),
+            };
+            let (token, after) = rest.split_at(end);
+            quoted ^= token == "'";
+            let shouts = first.is_ascii_uppercase() && !token.contains(|c: char| c.is_ascii_lowercase());
+            if shouts && !quoted {
+                pieces.push(String::new());
+            } else if let Some(piece) = pieces.last_mut() {
+                piece.push_str(token);
+            }
+            rest = after;
+        }
+        Some(Line(pieces))
+    }
+
+    fn fits(&self, text: &str) -> bool {
+        let (first, rest) = self.0.split_first().expect("a line has a piece");
+        let Some(mut text) = text.strip_prefix(first.as_str()) else {
+            return false;
         };
-        let (script, others) = rest.split_at(end);
-        rest = others;
-        (!script.is_empty()).then_some(script)
-    })
-}
-
-/// How each begins (`host/src/adapters/redis/assemble.rs`).
-const BEGINS: &str = "do\nlocal KEYS, ARGV\n";
-const NAMED: &str = "function_name='";
-
-/// The script that a part of a library's text registers.
-pub fn registered(part: &str) -> Option<&str> {
-    let (_, name) = part.split_once(NAMED)?;
-    Some(script_of(name.split_once('\'')?.0))
-}
-
-/// The script behind a function's name: what follows the library's, which is a word and a number.
-pub fn script_of(function: &str) -> &str {
-    function.splitn(3, '_').nth(2).unwrap_or("unknown")
+        let Some((last, between)) = rest.split_last() else {
+            return text.is_empty();
+        };
+        for piece in between {
+            let Some((_, after)) = text.split_once(piece.as_str()) else {
+                return false;
+            };
+            text = after;
+        }
+        text.ends_with(last.as_str())
+    }
 }
 
 #[cfg(test)]
@@ -261,12 +281,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_library_is_taken_apart_and_put_together() {
-        let library = "#!lua name=warren_1\ndo\nlocal KEYS, ARGV\nlocal a\nredis.register_function{function_name='warren_1_leader_renew',flags={}}\nend\n\
-                       do\nlocal KEYS, ARGV\nredis.register_function{function_name='warren_1_claim',flags={}}\nend\n";
-        let parts: Vec<&str> = scripts(library).collect();
-        assert_eq!(parts.concat(), library);
-        let names: Vec<_> = parts.into_iter().filter_map(registered).collect();
-        assert_eq!(names, ["leader_renew", "claim"]);
+    fn a_line_fits_its_text_with_the_constants_written_in() {
+        let line = Line::read("  call('HSET', LEADER, 'until', now + KEEP_DONE)").unwrap();
+        assert!(line.fits("call('HSET', KEYS[1], 'until', now + 3600)"));
+        assert!(!line.fits("call('HDEL', KEYS[1], 'until', now + 3600)"));
+        assert!(!line.fits("call('HSET', KEYS[1], 'until', now + 3600) -- more"));
     }
 }

@@ -1,10 +1,10 @@
 //! What a host asks of Redis: every call of a script with its answer; and, for tests of the checkers, wrong scripts.
 //!
-//! A wrong script takes the place of the right one on its way into Redis: hosts load all scripts as one library, and the
-//! proxy changes its text. So the host needs no hook for it.
+//! A wrong script takes the place of the right one on the way: the host calls it by its SHA, as ever, and the proxy makes
+//! that a call of the changed text. So the host needs no hook for it.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -15,67 +15,81 @@ use crate::{
     wire::{self, Reply},
 };
 
-/// What is to be wrong about the scripts of a cluster, known to all its proxies.
+/// The scripts of a cluster, known to all its proxies, by the SHA that hosts call them by.
 #[derive(Clone, Default)]
-pub struct Scripts(Arc<Mutex<Vec<Wrong>>>);
+pub struct Scripts(Arc<Mutex<Known>>);
+
+#[derive(Default)]
+struct Known {
+    loaded: HashMap<Vec<u8>, Loaded>,
+    wrong: Vec<Wrong>,
+}
+
+#[derive(Clone)]
+struct Loaded {
+    name: String,
+    text: String,
+}
 
 /// A change of a script's text.
+#[derive(Clone)]
 struct Wrong {
     script: String,
     from: String,
     to: String,
-    /// The script's text, once it was changed; or as it was loaded, if `from` was not found in it.
-    seen: Option<Result<(), String>>,
+    applied: u64,
 }
 
 impl Scripts {
-    /// `from` is to be `to` wherever it stands in the script of this name. Said before the hosts start: a library that is
-    /// there is not loaded again.
+    /// From now on, `from` is `to` wherever it stands in the script of this name.
     pub fn break_script(&self, script: &str, from: &str, to: &str) {
-        self.lock().push(Wrong {
+        self.lock().wrong.push(Wrong {
             script: script.to_owned(),
             from: from.to_owned(),
             to: to.to_owned(),
-            seen: None,
+            applied: 0,
         });
     }
 
-    /// Panics unless every change that was asked for was found in its script.
+    /// Panics unless every change that was asked for was found in its script, and that was called.
     #[track_caller]
     pub fn assert_broken(&self) {
-        for wrong in &*self.lock() {
-            match &wrong.seen {
-                Some(Ok(())) => {}
-                None => panic!("the script {} was never loaded through a proxy", wrong.script),
-                Some(Err(text)) => panic!(
-                    "{:?} is not in {}; the script has changed, and this test has to:\n{text}",
-                    wrong.from, wrong.script
-                ),
-            }
+        let known = self.lock();
+        for wrong in &known.wrong {
+            let text = known.loaded.values().find(|loaded| loaded.name == wrong.script);
+            assert!(
+                wrong.applied > 0,
+                "{:?} was never changed in {}; the script has changed, and this test has to: {:#?}",
+                wrong.from,
+                wrong.script,
+                text.map(|loaded| &loaded.text)
+            );
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Wrong>> {
+    fn lock(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The library as Redis is to have it.
-    fn changed(&self, library: &str) -> String {
-        let mut parts: Vec<String> = wire::scripts(library).map(str::to_owned).collect();
-        for wrong in &mut *self.lock() {
-            let of_name = parts
-                .iter_mut()
-                .find(|part| wire::registered(part) == Some(&wrong.script));
-            let Some(part) = of_name else { continue };
-            wrong.seen = Some(match part.contains(&wrong.from) {
-                true => {
-                    *part = part.replace(&wrong.from, &wrong.to);
-                    Ok(())
-                }
-                false => Err(part.clone()),
-            });
+    fn load(&self, text: &str) {
+        let sha = redis::Script::new(text).get_hash().as_bytes().to_vec();
+        let (name, text) = (wire::name(text).unwrap_or("unknown").to_owned(), text.to_owned());
+        self.lock().loaded.insert(sha, Loaded { name, text });
+    }
+
+    /// The name of a script, and the text that it is to be called with, if that is another one.
+    fn of(&self, sha: &[u8]) -> Option<(String, Option<String>)> {
+        let mut known = self.lock();
+        let Loaded { name, mut text } = known.loaded.get(sha)?.clone();
+        let mut changed = false;
+        for wrong in known.wrong.iter_mut().filter(|wrong| wrong.script == name) {
+            if text.contains(&wrong.from) {
+                text = text.replace(&wrong.from, &wrong.to);
+                wrong.applied += 1;
+                changed = true;
+            }
         }
-        parts.concat()
+        Some((name, changed.then_some(text)))
     }
 }
 
@@ -140,24 +154,33 @@ impl Talk for Redis {
             name: String::from_utf8_lossy(&first).into_owned(),
             words,
         };
-        if let (b"FUNCTION", b"LOAD") = (&first[..], &command(1)[..]) {
-            let mut changed = words;
-            if let Some(text) = changed.last_mut() {
-                *text = self.scripts.changed(&String::from_utf8_lossy(text)).into_bytes();
-            }
-            return Some(plain(resp::command(&changed), Vec::new()));
+        if let (b"SCRIPT", b"LOAD", Some(text)) = (&first[..], &command(1)[..], words.get(2)) {
+            // Known before Redis knows it: another host may call it the moment that it does.
+            self.scripts.load(&String::from_utf8_lossy(text));
         }
-        if first != b"FCALL" {
+        if first != b"EVALSHA" {
             return Some(plain(bytes, Vec::new()));
         }
         let keys = words
             .get(2)
             .and_then(|count| std::str::from_utf8(count).ok()?.parse::<usize>().ok());
         let own = words.get(3 + keys.unwrap_or(0)..).unwrap_or_default().to_vec();
-        let function = String::from_utf8_lossy(&words[1]).into_owned();
+        let Some((name, wrong)) = self.scripts.of(&words[1]) else {
+            // Redis does not know it either, and will say so.
+            return Some(plain(bytes, own));
+        };
+        let bytes = match wrong {
+            None => bytes,
+            Some(text) => {
+                let mut words = words;
+                words[0] = b"EVAL".to_vec();
+                words[1] = text.into_bytes();
+                resp::command(&words)
+            }
+        };
         Some(Request {
             bytes,
-            name: wire::script_of(&function).to_owned(),
+            name,
             words: own,
         })
     }
