@@ -2,7 +2,7 @@
 //!
 //! Positions are those of the headers in `host/src/adapters/redis/lua/*.lua`, counted from 0 (`ARGV[1]`, the time, is 0).
 
-use std::{fs, path::Path, sync::OnceLock, time::Duration};
+use std::time::Duration;
 
 use redis::Value;
 
@@ -24,10 +24,6 @@ impl Reply {
             Some(b'-') => Reply::Error(String::from_utf8_lossy(&frame[1..]).trim_end().to_owned()),
             _ => redis::parse_redis_value(frame).map_or(Reply::None, Reply::Value),
         }
-    }
-
-    fn refused(&self, word: &str) -> bool {
-        matches!(self, Reply::Error(error) if error.starts_with(word))
     }
 
     fn list(&self) -> &[Value] {
@@ -56,7 +52,7 @@ pub fn facts(script: &str, argv: &[Vec<u8>], reply: &Reply) -> Vec<StoreCall> {
         "claim" => vec![StoreCall::Claim {
             lease: args.millis(2),
             tokens: (4..).map(|at| args.text(at)).take(args.number(3) as usize).collect(),
-            claims: list.iter().skip(2).filter_map(claim).collect(),
+            claims: list.get(2..).unwrap_or_default().chunks(3).filter_map(claim).collect(),
         }],
         "renew" => vec![StoreCall::Renew {
             lease: args.millis(1),
@@ -66,18 +62,11 @@ pub fn facts(script: &str, argv: &[Vec<u8>], reply: &Reply) -> Vec<StoreCall> {
                 .collect(),
             held: list.iter().map(|held| integer(held) == 1).collect(),
         }],
-        "complete" => vec![StoreCall::Complete {
-            item: args.text(1),
-            token: args.text(2),
-            reason: args.text(3),
-            counted: args.text(8) == "1",
-            ended: match word(list, 0).as_str() {
-                _ if reply.refused("STALE") => Ended::Stale,
-                "dead" => Ended::Dead,
-                "retry" => Ended::Retry,
-                _ => Ended::Done,
-            },
-        }],
+        "complete" => (2..argv.len())
+            .step_by(ENDING)
+            .enumerate()
+            .map(|(n, at)| completion(&args, at, list.get(n)))
+            .collect(),
         "give_back" => vec![StoreCall::GiveBack {
             item: args.text(1),
             token: args.text(2),
@@ -128,35 +117,74 @@ fn fenced(script: &str, args: &Args<'_>, lease: Option<Duration>, refused: bool)
     }
 }
 
+/// Fields of an end in a call of `complete`.
+const ENDING: usize = 6;
+
+fn completion(args: &Args<'_>, at: usize, answer: Option<&Value>) -> StoreCall {
+    let how = args.text(at + 2);
+    let answered = match answer {
+        Some(Value::Array(words)) => word(words, 0),
+        Some(value) => text(value),
+        None => String::new(),
+    };
+    StoreCall::Complete {
+        item: args.text(at),
+        token: args.text(at + 1),
+        // Four digits, and the reason.
+        reason: how.get(4..).unwrap_or_default().to_owned(),
+        counted: how.starts_with('1'),
+        ended: match answered.as_str() {
+            "stale" => Ended::Stale,
+            "dead" => Ended::Dead,
+            "retry" => Ended::Retry,
+            _ => Ended::Done,
+        },
+    }
+}
+
 /// Fields of an item in a call of `enqueue`, and where the first begins.
-const FIELDS: usize = 9;
+const FIELDS: usize = 6;
 const FIRST: usize = 3;
 
 fn added(args: &Args<'_>, answers: &[Value]) -> Vec<NewItem> {
     let items = (FIRST..args.0.len()).step_by(FIELDS).zip(answers);
     items
         .filter_map(|(at, answer)| {
-            let Value::Array(answer) = answer else { return None };
-            (word(answer, 0) == "added").then(|| NewItem {
+            let queued = match answer {
+                Value::Array(words) if word(words, 0) == "added" => word(words, 1) == "q",
+                Value::Array(_) => return None,
+                plain => text(plain) == "q",
+            };
+            Some(NewItem {
                 id: args.text(at),
                 agent: args.text(at + 1),
-                task_type: args.text(at + 3),
-                rank: u8::try_from(args.number(at + 4)).unwrap_or(u8::MAX),
-                queued: word(answer, 1) == "q",
+                // Name, type, rank and more, between tabs.
+                task_type: args.text(at + 5).split('\t').nth(2).unwrap_or_default().to_owned(),
+                rank: args
+                    .text(at + 3)
+                    .chars()
+                    .nth(1)
+                    .and_then(|digit| digit.to_digit(10))
+                    .and_then(|rank| u8::try_from(rank).ok())?,
+                queued,
             })
         })
         .collect()
 }
 
-fn claim(value: &Value) -> Option<Claim> {
-    let Value::Array(fields) = value else { return None };
-    let item: serde_json::Value = serde_json::from_str(&word(fields, 2)).ok()?;
+/// Of a claim: id, item as JSON, and its record, whose first line says between tabs: state, token, …, whether it is a probe.
+fn claim(fields: &[Value]) -> Option<Claim> {
+    let item: serde_json::Value = serde_json::from_str(&word(fields, 1)).ok()?;
+    let record = word(fields, 2);
+    let known: Vec<&str> = record.lines().next()?.split('\t').collect();
+    let ranks = ["high", "normal", "low"];
+    let rank = ranks.iter().position(|name| item["priority"] == *name)?;
     Some(Claim {
-        token: word(fields, 0),
-        item: word(fields, 1),
+        token: (*known.get(1)?).to_owned(),
+        item: word(fields, 0),
         agent: item["agent_id"].as_str()?.to_owned(),
-        rank: u8::try_from(integer(fields.get(7)?)).ok()?,
-        probe: integer(fields.get(5)?) == 1,
+        rank: u8::try_from(rank).ok()?,
+        probe: !known.get(7)?.is_empty(),
     })
 }
 
@@ -196,95 +224,7 @@ fn integer(value: &Value) -> u64 {
     text(value).parse().unwrap_or(0)
 }
 
-/// Which script a text is, by what is written in its file: the file whose lines are all in the text, and most of them.
-pub fn name(text: &str) -> Option<&'static str> {
-    static FILES: OnceLock<Vec<(String, Vec<Line>)>> = OnceLock::new();
-    let files = FILES.get_or_init(read_files);
-    let loaded: Vec<&str> = text.lines().map(str::trim).collect();
-    let is_in = |line: &Line| loaded.iter().any(|text| line.fits(text));
-    files
-        .iter()
-        .filter(|(_, lines)| lines.iter().all(is_in))
-        .max_by_key(|(_, lines)| lines.len())
-        .map(|(name, _)| name.as_str())
-}
-
-fn read_files() -> Vec<(String, Vec<Line>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/src/adapters/redis/lua");
-    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let mut files = Vec::new();
-    for entry in entries {
-        let path = entry.expect("a folder can be read").path();
-        if path.extension().is_some_and(|extension| extension == "lua") {
-            let source = fs::read_to_string(&path).expect("a script can be read");
-            let lines: Vec<Line> = source.lines().filter_map(Line::read).collect();
-            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            files.push((name, lines));
-        }
-    }
-    assert!(!files.is_empty(), "no scripts in {}", folder.display());
-    files
-}
-
-/// A line of a script's file: what stands between its words in upper case, in whose place Redis gets something else.
-struct Line(Vec<String>);
-
-impl Line {
-    /// Nothing, if it is a comment or says too little.
-    fn read(line: &str) -> Option<Line> {
-        let line = line.trim();
-        if line.contains("--") || line.starts_with("#!") || line.len() <= 8 {
-            return None;
-        }
-        let mut pieces = vec![String::new()];
-        let mut quoted = false;
-        let mut rest = line;
-        while let Some(first) = rest.chars().next() {
-            let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-            let end = match is_word(first) {
-                true => rest.find(|c| !is_word(c)).unwrap_or(rest.len()),
-                false => first.len_utf8(),
-            };
-            let (token, after) = rest.split_at(end);
-            quoted ^= token == "'";
-            let shouts = first.is_ascii_uppercase() && !token.contains(|c: char| c.is_ascii_lowercase());
-            if shouts && !quoted {
-                pieces.push(String::new());
-            } else if let Some(piece) = pieces.last_mut() {
-                piece.push_str(token);
-            }
-            rest = after;
-        }
-        Some(Line(pieces))
-    }
-
-    fn fits(&self, text: &str) -> bool {
-        let (first, rest) = self.0.split_first().expect("a line has a piece");
-        let Some(mut text) = text.strip_prefix(first.as_str()) else {
-            return false;
-        };
-        let Some((last, between)) = rest.split_last() else {
-            return text.is_empty();
-        };
-        for piece in between {
-            let Some((_, after)) = text.split_once(piece.as_str()) else {
-                return false;
-            };
-            text = after;
-        }
-        text.ends_with(last.as_str())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_fits_its_text_with_the_constants_written_in() {
-        let line = Line::read("  call('HSET', LEADER, 'until', now + KEEP_DONE)").unwrap();
-        assert!(line.fits("call('HSET', KEYS[1], 'until', now + 3600)"));
-        assert!(!line.fits("call('HDEL', KEYS[1], 'until', now + 3600)"));
-        assert!(!line.fits("call('HSET', KEYS[1], 'until', now + 3600) -- more"));
-    }
+/// The script that a function of a host's library is: `warren_<digest>_<script>`.
+pub fn name(function: &str) -> &str {
+    function.splitn(3, '_').nth(2).unwrap_or(function)
 }

@@ -129,7 +129,7 @@ fn i4_claims_that_do_not_ask_whether_the_agent_is_busy() {
 
 #[test]
 fn i4_a_completion_that_does_not_ask_whose_claim_it_is() {
-    let cluster = cluster(2, &[("complete", "~= token", "== ''")]);
+    let cluster = cluster(2, &[("complete", "~= 'a\\t' .. token", "== ''")]);
     let item = cluster.submit(0, "ann", "sleep 500");
     let at = runs(&cluster, &item);
     cluster.members[at].to_redis.hold_at("complete");
@@ -153,8 +153,9 @@ fn i4_a_completion_that_does_not_ask_whose_claim_it_is() {
 
 #[test]
 fn i5_claims_that_take_the_lowest_priority_first() {
-    let right = "local chosen = turn and lower or first";
-    let cluster = cluster(1, &[("claim", right, "local chosen = lower or first")]);
+    let right = "turn and lower_rank or first_rank, turn and lower or first, token";
+    let wrong = "lower and lower_rank or first_rank, lower or first, token";
+    let cluster = cluster(1, &[("claim", right, wrong)]);
     let first = cluster.submit(0, "cat", "sleep 1500");
     claimed(&cluster, &first, 1);
     // Only one item runs at a time: all of these wait for it, and are ready.

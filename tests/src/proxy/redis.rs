@@ -1,10 +1,10 @@
 //! What a host asks of Redis: every call of a script with its answer; and, for tests of the checkers, wrong scripts.
 //!
-//! A wrong script takes the place of the right one on the way: the host calls it by its SHA, as ever, and the proxy makes
-//! that a call of the changed text. So the host needs no hook for it.
+//! A wrong script takes the place of the right one on the way: what a host gives Redis as its library is changed before it
+//! arrives. So the host needs no hook for it.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -15,82 +15,79 @@ use crate::{
     wire::{self, Reply},
 };
 
-/// The scripts of a cluster, known to all its proxies, by the SHA that hosts call them by.
+/// The changes that a cluster's proxies make to the store's library of scripts, and what they have seen of it.
 #[derive(Clone, Default)]
 pub struct Scripts(Arc<Mutex<Known>>);
 
 #[derive(Default)]
 struct Known {
-    loaded: HashMap<Vec<u8>, Loaded>,
+    /// The last library that was loaded, as its host sent it.
+    library: String,
     wrong: Vec<Wrong>,
 }
 
-#[derive(Clone)]
-struct Loaded {
-    name: String,
-    text: String,
-}
-
 /// A change of a script's text.
-#[derive(Clone)]
 struct Wrong {
     script: String,
     from: String,
     to: String,
-    applied: u64,
+    applied: bool,
 }
 
+/// What begins each script of a library.
+const BEGINS: &str = "do\nlocal KEYS, ARGV\n";
+
 impl Scripts {
-    /// From now on, `from` is `to` wherever it stands in the script of this name.
+    /// From now on, `from` is `to` wherever it stands in the script of this name. Before the first host starts: Redis is
+    /// given its library once.
     pub fn break_script(&self, script: &str, from: &str, to: &str) {
         self.lock().wrong.push(Wrong {
             script: script.to_owned(),
             from: from.to_owned(),
             to: to.to_owned(),
-            applied: 0,
+            applied: false,
         });
     }
 
-    /// Panics unless every change that was asked for was found in its script, and that was called.
+    /// Panics unless every change that was asked for was found in its script.
     #[track_caller]
     pub fn assert_broken(&self) {
         let known = self.lock();
-        for wrong in &known.wrong {
-            let text = known.loaded.values().find(|loaded| loaded.name == wrong.script);
-            assert!(
-                wrong.applied > 0,
-                "{:?} was never changed in {}; the script has changed, and this test has to: {:#?}",
+        for wrong in known.wrong.iter().filter(|wrong| !wrong.applied) {
+            let text = known.library.split(BEGINS).find(|text| is_of(text, &wrong.script));
+            panic!(
+                "{:?} was never changed in {}; the script has changed, and this test has to: {}",
                 wrong.from,
                 wrong.script,
-                text.map(|loaded| &loaded.text)
+                text.unwrap_or("(no such script)")
             );
         }
+    }
+
+    /// The library as Redis is to get it.
+    fn loaded(&self, library: &str) -> String {
+        let mut known = self.lock();
+        library.clone_into(&mut known.library);
+        let mut scripts: Vec<String> = library.split(BEGINS).map(str::to_owned).collect();
+        for wrong in &mut known.wrong {
+            for text in scripts.iter_mut().filter(|text| is_of(text, &wrong.script)) {
+                wrong.applied |= text.contains(&wrong.from);
+                *text = text.replace(&wrong.from, &wrong.to);
+            }
+        }
+        scripts.join(BEGINS)
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn load(&self, text: &str) {
-        let sha = redis::Script::new(text).get_hash().as_bytes().to_vec();
-        let (name, text) = (wire::name(text).unwrap_or("unknown").to_owned(), text.to_owned());
-        self.lock().loaded.insert(sha, Loaded { name, text });
-    }
-
-    /// The name of a script, and the text that it is to be called with, if that is another one.
-    fn of(&self, sha: &[u8]) -> Option<(String, Option<String>)> {
-        let mut known = self.lock();
-        let Loaded { name, mut text } = known.loaded.get(sha)?.clone();
-        let mut changed = false;
-        for wrong in known.wrong.iter_mut().filter(|wrong| wrong.script == name) {
-            if text.contains(&wrong.from) {
-                text = text.replace(&wrong.from, &wrong.to);
-                wrong.applied += 1;
-                changed = true;
-            }
-        }
-        Some((name, changed.then_some(text)))
-    }
+fn is_of(text: &str, script: &str) -> bool {
+    let function = text
+        .split_once("function_name='")
+        .and_then(|(_, rest)| rest.split('\'').next());
+    function.is_some_and(|function| wire::name(function) == script)
 }
 
 /// A command whose answer has not come yet.
@@ -148,40 +145,35 @@ impl Talk for Redis {
         let bytes = resp::take(sent)?;
         let words = resp::words(&bytes);
         let command = |at: usize| words.get(at).map(|word| word.to_ascii_uppercase()).unwrap_or_default();
-        let first = command(0);
-        let plain = |bytes, words| Request {
-            bytes,
-            name: String::from_utf8_lossy(&first).into_owned(),
-            words,
-        };
-        if let (b"SCRIPT", b"LOAD", Some(text)) = (&first[..], &command(1)[..], words.get(2)) {
-            // Known before Redis knows it: another host may call it the moment that it does.
-            self.scripts.load(&String::from_utf8_lossy(text));
+        if (&command(0)[..], &command(1)[..]) == (b"FUNCTION", b"LOAD")
+            && let Some((library, words)) = words.split_last()
+        {
+            let library = self.scripts.loaded(&String::from_utf8_lossy(library));
+            let words: Vec<Vec<u8>> = words.iter().cloned().chain([library.into_bytes()]).collect();
+            return Some(Request {
+                bytes: resp::command(&words),
+                name: "FUNCTION LOAD".to_owned(),
+                words: Vec::new(),
+            });
         }
-        if first != b"EVALSHA" {
-            return Some(plain(bytes, Vec::new()));
+        if command(0) != b"FCALL" {
+            return Some(Request {
+                bytes,
+                name: String::from_utf8_lossy(&command(0)).into_owned(),
+                words: Vec::new(),
+            });
         }
-        let keys = words
-            .get(2)
-            .and_then(|count| std::str::from_utf8(count).ok()?.parse::<usize>().ok());
-        let own = words.get(3 + keys.unwrap_or(0)..).unwrap_or_default().to_vec();
-        let Some((name, wrong)) = self.scripts.of(&words[1]) else {
-            // Redis does not know it either, and will say so.
-            return Some(plain(bytes, own));
+        let text = |at: usize| {
+            words
+                .get(at)
+                .map(|word| String::from_utf8_lossy(word))
+                .unwrap_or_default()
         };
-        let bytes = match wrong {
-            None => bytes,
-            Some(text) => {
-                let mut words = words;
-                words[0] = b"EVAL".to_vec();
-                words[1] = text.into_bytes();
-                resp::command(&words)
-            }
-        };
+        let own = 3 + text(2).parse::<usize>().unwrap_or(0);
         Some(Request {
             bytes,
-            name,
-            words: own,
+            name: wire::name(&text(1)).to_owned(),
+            words: words.get(own..).unwrap_or_default().to_vec(),
         })
     }
 
