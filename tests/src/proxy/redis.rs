@@ -53,7 +53,7 @@ impl Scripts {
     #[track_caller]
     pub fn assert_broken(&self) {
         let known = self.lock();
-        for wrong in known.wrong.iter().filter(|wrong| !wrong.applied) {
+        if let Some(wrong) = known.wrong.iter().find(|wrong| !wrong.applied) {
             let text = known.library.split(BEGINS).find(|text| is_of(text, &wrong.script));
             panic!(
                 "{:?} was never changed in {}; the script has changed, and this test has to: {}",

@@ -204,6 +204,7 @@ mod tests {
     #[test]
     fn a_scope_has_keys_that_its_cluster_s_user_may_use() {
         let config = |prefix: &str| RedisConfig {
+            ca_file: None,
             url: "redis://h".to_owned().into(),
             key_prefix: prefix.to_owned(),
             policy: StorePolicy::default(),
