@@ -3,14 +3,10 @@
 
 use std::{env, process::ExitCode, thread, time::Duration};
 
-use tokio::{
-    runtime,
-    signal::unix::{SignalKind, signal},
-    sync::oneshot,
-};
 use warren_tests::{
     cluster::{Cluster, ClusterSetup, TOKEN},
     host::Agent,
+    interrupt,
 };
 
 const USAGE: &str = "Usage: cargo xtask cluster [--hosts N]\n\n  --hosts N  how many hosts (default 3)\n";
@@ -25,18 +21,15 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let mut stopped = match stopped() {
-        Ok(stopped) => stopped,
-        Err(error) => {
-            eprintln!("cluster: can't listen for signals: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
+    if let Err(error) = interrupt::note_signals() {
+        eprintln!("cluster: can't listen for signals: {error}");
+        return ExitCode::FAILURE;
+    }
     let mut cluster = ClusterSetup::like_production(hosts).agent(Agent::echo("echo")).start();
     introduce(&cluster);
     let (mut seen, mut gone) = (0, vec![false; hosts]);
     loop {
-        if stopped.try_recv().is_ok() {
+        if interrupt::interrupted() {
             println!("stopping everything");
             return ExitCode::SUCCESS;
         }
@@ -68,26 +61,6 @@ fn parse(mut given: impl Iterator<Item = String>) -> Result<usize, String> {
         },
         (Some(other), ..) => Err(format!("{other:?} is not understood")),
     }
-}
-
-/// Told once by Ctrl-C or SIGTERM, so that no process and no folder outlives this one.
-fn stopped() -> std::io::Result<oneshot::Receiver<()>> {
-    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    let (tell, told) = oneshot::channel();
-    let guard = runtime.enter();
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    drop(guard);
-    thread::spawn(move || {
-        runtime.block_on(async {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-        });
-        // Nobody listens any more if the cluster ends at this moment.
-        let _ = tell.send(());
-    });
-    Ok(told)
 }
 
 fn introduce(cluster: &Cluster) {

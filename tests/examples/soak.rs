@@ -9,6 +9,7 @@ use std::{
 
 use warren_tests::{
     checkers::{self, Rules},
+    interrupt,
     nemesis::Run,
 };
 
@@ -36,6 +37,10 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if let Err(error) = interrupt::note_signals() {
+        eprintln!("soak: can't listen for signals: {error}");
+        return ExitCode::FAILURE;
+    }
     let ends = Instant::now() + Duration::from_secs(60 * args.minutes);
     let mut seed = args.seed;
     loop {

@@ -76,7 +76,11 @@ impl fmt::Display for Violation {
 /// Every broken promise that a history proves.
 pub fn judge(history: &[Record], rules: &Rules) -> Vec<Violation> {
     let mut found = Vec::new();
-    for epoch in epochs(history) {
+    let epochs = epochs(history);
+    if let [whole] = &epochs[..] {
+        found.extend(leadership::told(whole));
+    }
+    for epoch in epochs {
         found.extend(leadership::check(&epoch));
         found.extend(claims::check(&epoch));
         found.extend(order::check(&epoch, rules));

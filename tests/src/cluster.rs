@@ -2,9 +2,9 @@
 //! its own, which record what it does, and can part it from them.
 
 mod faults;
+mod stock;
 
 use std::{
-    collections::BTreeSet,
     fs::DirBuilder,
     net::SocketAddr,
     os::unix::fs::{DirBuilderExt, symlink},
@@ -17,7 +17,7 @@ use crate::{
     SOON,
     agent::Agent,
     eventually, guests,
-    history::{HubEffect, Nemesis, Recorder, What},
+    history::{Nemesis, Recorder, What},
     host::{HostProcess, HostSetup},
     http::Client,
     hub::HubProcess,
@@ -52,6 +52,7 @@ pub struct ClusterSetup {
     agents: Vec<Agent>,
     settings: Vec<(String, String)>,
     keeps: Keeps,
+    broken: Vec<[String; 3]>,
 }
 
 impl ClusterSetup {
@@ -63,6 +64,7 @@ impl ClusterSetup {
             agents: Vec::new(),
             settings: Vec::new(),
             keeps: Keeps::Everything,
+            broken: Vec::new(),
         };
         setup
             .set("api.token", &format!("{TOKEN:?}"))
@@ -113,6 +115,12 @@ impl ClusterSetup {
         self
     }
 
+    /// In this script, `wrong` takes the place of `right`: what the checkers are to find.
+    pub fn broken(mut self, script: &str, right: &str, wrong: &str) -> ClusterSetup {
+        self.broken.push([script, right, wrong].map(str::to_owned));
+        self
+    }
+
     /// The number in the first host's name.
     pub fn first_name(mut self, first: usize) -> ClusterSetup {
         self.first_name = first;
@@ -139,6 +147,9 @@ impl ClusterSetup {
         let names: Vec<&str> = self.agents.iter().map(|agent| agent.name.as_str()).collect();
         let hub = HubProcess::start(&names);
         let (recorder, scripts) = (Recorder::default(), Scripts::default());
+        for [script, right, wrong] in &self.broken {
+            scripts.break_script(script, right, wrong);
+        }
         let members = self.members(redis.address(), &hub, &recorder, &scripts);
         Cluster {
             members,
@@ -368,52 +379,6 @@ impl Cluster {
         let others = ["waiting", "delayed", "held", "active"].map(|state| &queue[state]);
         queued.chain(others).all(|count| count == 0)
     }
-
-    /// Adds to the history what the Hub did and holds, and what became of every submitted item: to be called once all
-    /// should have calmed down.
-    #[track_caller]
-    pub fn take_stock(&self) {
-        for effect in effects(&self.hub) {
-            self.recorder.note("", What::Effect(effect));
-        }
-        let (mut items, mut posts, mut agents) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        for record in self.recorder.history() {
-            match record.what {
-                What::Submitted { item, .. } => _ = items.insert(item),
-                What::Mentioned { post, agent } => {
-                    posts.insert(post);
-                    agents.insert(agent);
-                }
-                _ => {}
-            }
-        }
-        for post in posts {
-            for (agent, text) in self.hub.comments(&post) {
-                let post = post.clone();
-                self.recorder.note("", What::Comment { post, agent, text });
-            }
-        }
-        for agent in agents.into_iter().filter(|agent| !agent.is_empty()) {
-            let count = self.hub.unread(&agent);
-            self.recorder.note("", What::Unread { agent, count });
-        }
-        for item in items {
-            let (state, reason) = self.became(&item);
-            self.recorder.note("", What::Became { item, state, reason });
-        }
-    }
-
-    /// State and reason of an item; no state if the store does not know it.
-    #[track_caller]
-    fn became(&self, item: &str) -> (Option<String>, String) {
-        let answer = self.members[0].host.api().get(&format!("/api/v1/items/{item}"));
-        if answer.status == 404 {
-            return (None, String::new());
-        }
-        let view = answer.expect(200).json();
-        let text = |name: &str| view[name].as_str().map(str::to_owned);
-        (text("state"), text("reason").unwrap_or_default())
-    }
 }
 
 /// Which of these hosts leads; waits until exactly one says so.
@@ -429,21 +394,4 @@ pub fn leader(members: &[Member]) -> usize {
             _ => None,
         }
     })
-}
-
-/// What the Hub has written, in order.
-#[track_caller]
-pub fn effects(hub: &HubProcess) -> Vec<HubEffect> {
-    let log = hub.client.get("/admin/log?limit=100000").expect(200).json();
-    let effects = log["effects"].as_array().expect("the Hub's log has effects");
-    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-    let read = |effect: &serde_json::Value| HubEffect {
-        effect: text(&effect["effect"]),
-        agent: text(&effect["agent_id"]),
-        target: text(&effect["target"]),
-        key: effect["idempotency_key"].as_str().map(str::to_owned),
-        repeat: effect["repeat"] == true,
-        detail: effect["detail"].to_string(),
-    };
-    effects.iter().map(read).collect()
 }

@@ -68,6 +68,11 @@ pub enum What {
         agent: String,
         count: usize,
     },
+    /// An event of the cluster's own, in the order in which the store has them.
+    Event {
+        kind: String,
+        detail: String,
+    },
     /// What `/metrics` of a host says.
     Leads(bool),
     /// A host's process began to run, or is ready again.
@@ -97,11 +102,13 @@ pub enum Nemesis {
 /// A script of the store, and what it answered.
 #[derive(Clone, Debug, PartialEq)]
 pub enum StoreCall {
-    /// `term` is there if the bid won.
     Acquire {
         holder: String,
         lease: Duration,
+        /// There if the bid won.
         term: Option<u64>,
+        /// It lost because somebody holds the lease; not because another one is to go first.
+        held: bool,
     },
     /// Any leader-only write: an enqueue, a renewal, a note of the leader's.
     Fenced {
@@ -141,10 +148,6 @@ pub enum StoreCall {
         item: String,
         token: String,
         applied: bool,
-    },
-    /// All claims of a host of this name ended.
-    ReleaseHost {
-        of: String,
     },
     /// Claims that had run out, by item. `whole`: it found all there were.
     Sweep {

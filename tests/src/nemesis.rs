@@ -17,6 +17,7 @@ use crate::{
     cluster::{self, Cluster, ClusterSetup, ITEM_LEASE, LEADER_LEASE, hasty},
     eventually,
     history::{Nemesis, Record, Recorder, What},
+    interrupt::interrupted,
     load::{self, Load},
 };
 
@@ -119,7 +120,7 @@ impl Run {
         let ends = Instant::now() + self.span;
         // Every kind once in an order of the seed's, then again.
         let mut order: Vec<Fault> = Vec::new();
-        while Instant::now() < ends {
+        while Instant::now() < ends && !interrupted() {
             if order.is_empty() {
                 order = shuffled(&mut dice);
             }

@@ -48,18 +48,6 @@ pub fn facts(script: &str, argv: &[Vec<u8>], reply: &Reply) -> Vec<StoreCall> {
     };
     let list = reply.list();
     match script {
-        "leader_acquire" => vec![StoreCall::Acquire {
-            holder: args.text(1),
-            lease: args.millis(4),
-            term: list.get(1).filter(|_| word(list, 0) == "won").map(integer),
-        }],
-        "leader_renew" => vec![fenced(script, &args, Some(args.millis(3)), refused)],
-        "leader_save" | "leader_reserve" => vec![fenced(script, &args, None, refused)],
-        "leader_release" => vec![StoreCall::Release {
-            holder: args.text(1),
-            term: args.number(2),
-            applied: matches!(reply, Reply::Value(Value::Int(1))),
-        }],
         "enqueue" => {
             let fence = (!args.text(1).is_empty()).then(|| fenced(script, &args, None, refused));
             let items = if refused { Vec::new() } else { added(&args, list) };
@@ -95,7 +83,6 @@ pub fn facts(script: &str, argv: &[Vec<u8>], reply: &Reply) -> Vec<StoreCall> {
             token: args.text(2),
             applied: !refused,
         }],
-        "release_host" => vec![StoreCall::ReleaseHost { of: args.text(1) }],
         "sweep" => vec![StoreCall::Sweep {
             recovered: list.iter().skip(5).step_by(3).map(text).collect(),
             whole: list.get(2).is_some_and(|more| integer(more) == 0),
@@ -105,6 +92,27 @@ pub fn facts(script: &str, argv: &[Vec<u8>], reply: &Reply) -> Vec<StoreCall> {
             item: args.text(1),
             token: args.text(2),
             applied: !refused,
+        }],
+        _ => leadership(script, &args, reply, refused),
+    }
+}
+
+/// The same of the calls that are about the leader's lease.
+fn leadership(script: &str, args: &Args<'_>, reply: &Reply, refused: bool) -> Vec<StoreCall> {
+    let list = reply.list();
+    match script {
+        "leader_acquire" => vec![StoreCall::Acquire {
+            holder: args.text(1),
+            lease: args.millis(4),
+            term: list.get(1).filter(|_| word(list, 0) == "won").map(integer),
+            held: word(list, 0) == "held" && list.len() > 1,
+        }],
+        "leader_renew" => vec![fenced(script, args, Some(args.millis(3)), refused)],
+        "leader_save" | "leader_reserve" => vec![fenced(script, args, None, refused)],
+        "leader_release" => vec![StoreCall::Release {
+            holder: args.text(1),
+            term: args.number(2),
+            applied: matches!(reply, Reply::Value(Value::Int(1))),
         }],
         _ => Vec::new(),
     }

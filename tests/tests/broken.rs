@@ -16,12 +16,9 @@ fn cluster(hosts: usize, broken: &[(&str, &str, &str)]) -> Cluster {
         .agent(Agent::hostile("bob", "answer"))
         .agent(Agent::hostile("cat", "answer"));
     let setup = setup.set("runner.slots", "1");
-    let cluster = setup.start_unready();
-    for (script, right, wrong) in broken {
-        cluster.scripts.break_script(script, right, wrong);
-    }
-    cluster.wait_ready();
-    cluster
+    let break_one =
+        |setup: ClusterSetup, (script, right, wrong): &(&str, &str, &str)| setup.broken(script, right, wrong);
+    broken.iter().fold(setup, break_one).start()
 }
 
 /// The history proves this promise broken; and the scripts were indeed the wrong ones.
@@ -86,7 +83,8 @@ fn i1_an_enqueue_without_the_fence() {
 
 #[test]
 fn i1_a_lease_without_a_new_term() {
-    let mut cluster = cluster(2, &[("leader_acquire", "'term', 1)", "'term', 0)")]);
+    let next = "local term = math.max(tonumber(kept[1] or 0), known_term) + 1";
+    let mut cluster = cluster(2, &[("leader_acquire", next, "local term = 1")]);
     let old = cluster.leader();
     cluster.terminate(old);
     cluster.new_leader(old);
@@ -95,7 +93,7 @@ fn i1_a_lease_without_a_new_term() {
 
 #[test]
 fn i3_a_sweep_that_forgets_what_it_recovers() {
-    let mut cluster = cluster(2, &[("sweep", "lose(id, m, true)", "vanish(member)")]);
+    let mut cluster = cluster(2, &[("sweep", "lose(id, m)\nelse", "else")]);
     let item = cluster.submit(0, "ann", "sleep 60000");
     let at = runs(&cluster, &item);
     cluster.kill9(at);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use warren_tests::{
     checkers::{self, Rules},
+    history::{StoreCall, What},
     nemesis::Run,
 };
 
@@ -16,6 +17,13 @@ fn survives(seed: u64) {
     };
     println!("{run:?}: again with `cargo xtask soak --seed {seed}`");
     let history = run.history();
+    // A run in which nothing happened would prove nothing.
+    let count = |fits: fn(&What) -> bool| history.iter().filter(|record| fits(&record.what)).count();
+    let ended = count(|what| matches!(what, What::Store(StoreCall::Complete { .. })));
+    let won = count(|what| matches!(what, What::Store(StoreCall::Acquire { term: Some(_), .. })));
+    let mentioned = count(|what| matches!(what, What::Mentioned { .. }));
+    println!("{ended} activations ended, {mentioned} mentions, {won} leaderships");
+    assert!(ended >= 50 && mentioned >= 20 && won >= 2, "too little happened");
     checkers::assert_kept(&history, &Rules::of_the_harness(), &format!("{run:?}"));
 }
 

@@ -75,6 +75,7 @@ fn test(args: &[String]) -> Result<(), String> {
     machine::wasm_target()?;
     machine::redis_server()?;
     machine::chromium();
+    machine::faketime();
     guests::plugins()?;
     guests::test_guests()?;
     say("building the host and its tests (the first time takes a few minutes)");
@@ -96,9 +97,8 @@ fn example(name: &str, args: &[String]) -> Result<(), String> {
     machine::wasm_target()?;
     machine::redis_server()?;
     say("building the host (the first time takes a few minutes)");
-    run(cargo().args(["build", "--package", "warren"]))?;
-    let mut example = cargo();
-    example.args(["run", "--quiet", "--package", "warren-tests", "--example", name, "--"]);
+    run(cargo().args(["build", "--workspace", "--bins", "--example", name]))?;
+    let mut example = Command::new(target_dir().join("debug/examples").join(name));
     Err(format!("can't run {example:?}: {}", example.args(args).exec()))
 }
 

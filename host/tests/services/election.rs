@@ -293,10 +293,10 @@ async fn a_leader_task_that_ends_ends_the_election_with_its_reason() {
 }
 
 /// Has a write refused, and returns as soon as the term is over.
-struct Refused;
+struct WriteRefused;
 
 #[async_trait]
-impl LeaderTask for Refused {
+impl LeaderTask for WriteRefused {
     fn name(&self) -> &'static str {
         "refused"
     }
@@ -315,7 +315,7 @@ impl LeaderTask for Refused {
 #[tokio::test(start_paused = true)]
 async fn a_term_that_a_refused_write_has_ended_is_followed_by_another() {
     let rig = Rig::start().await;
-    let (election, _standing) = rig.lead(vec![Arc::new(Refused)]);
+    let (election, _standing) = rig.lead(vec![Arc::new(WriteRefused)]);
     // Often, since which of the two is seen first was a matter of chance.
     let lost = || {
         rig.seen

@@ -84,11 +84,6 @@ pub(super) fn lives<'a>(epoch: &[&'a Record]) -> Vec<Life<'a>> {
                     lives[*at].may_end = lives[*at].may_end.min(record.from);
                 }
             }
-            StoreCall::ReleaseHost { of } => {
-                for life in lives.iter_mut().filter(|life| life.record.host == *of) {
-                    life.may_end = life.may_end.min(record.from);
-                }
-            }
             _ => {}
         }
     }

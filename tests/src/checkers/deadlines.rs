@@ -115,6 +115,7 @@ mod tests {
                 holder: "h1/1".to_owned(),
                 lease: Duration::from_secs(3),
                 term: Some(1),
+                held: false,
             }),
         );
         let poll = |seconds| {

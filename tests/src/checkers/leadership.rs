@@ -1,9 +1,9 @@
 //! I1: terms grow, a lease is nobody else's while it lasts, and no leader-only write is applied without it.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use super::{Violation, calls};
-use crate::history::{At, NEVER, Record, StoreCall};
+use crate::history::{At, NEVER, Record, StoreCall, What};
 
 /// What times may differ by that two processes of one machine take.
 const BLINK: Duration = Duration::from_millis(50);
@@ -44,6 +44,7 @@ fn extension<'a>((record, call, answered): (&'a Record, &'a StoreCall, bool)) ->
             holder,
             lease,
             term: Some(term),
+            ..
         } => (holder, *term, *lease, true),
         StoreCall::Fenced {
             holder,
@@ -94,6 +95,29 @@ fn overlaps(extensions: &[Extension<'_>], epoch: &[&Record]) -> Vec<Violation> {
                 "I1",
                 "a lease was won while it was held",
                 &[a.record, b.record],
+            ));
+        }
+    }
+    found
+}
+
+/// A term that two hosts say they have led. Of a store that has lost its data, what was said before it may come after.
+pub(super) fn told(epoch: &[&Record]) -> Vec<Violation> {
+    let mut found = Vec::new();
+    let mut leaders: HashMap<&str, &Record> = HashMap::new();
+    for record in epoch {
+        let What::Event { kind, detail } = &record.what else {
+            continue;
+        };
+        if kind != "became_leader" {
+            continue;
+        }
+        let first = *leaders.entry(detail).or_insert(record);
+        if first.host != record.host {
+            found.push(Violation::new(
+                "I1",
+                format!("two hosts led in {detail}"),
+                &[first, record],
             ));
         }
     }
@@ -180,11 +204,9 @@ fn refused_bids(extensions: &[Extension<'_>], epoch: &[&Record]) -> Vec<Violatio
             !answered && may_extend && record.from < before
         })
     };
-    let reserved =
-        calls(epoch).any(|(_, call, _)| matches!(call, StoreCall::Fenced { script, .. } if script == "leader_reserve"));
     for (record, call, answered) in calls(epoch) {
-        let refused = matches!(call, StoreCall::Acquire { term: None, .. }) && answered;
-        if !refused || reserved || unknown(record.until) {
+        let refused = matches!(call, StoreCall::Acquire { held: true, .. }) && answered;
+        if !refused || unknown(record.until) {
             continue;
         }
         let began = |e: &&Extension<'_>| e.record.from < record.until;

@@ -23,7 +23,6 @@ fn recovered(life: &Life<'_>, lives: &[Life<'_>], epoch: &[&Record]) -> At {
     let swept = calls(epoch).filter_map(|(record, call, answered)| {
         let may = match call {
             StoreCall::Sweep { recovered, .. } => !answered || recovered.contains(&life.claim.item),
-            StoreCall::ReleaseHost { of } => *of == life.record.host,
             _ => false,
         };
         (may && after(record)).then_some(record.from)
