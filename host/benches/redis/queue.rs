@@ -123,6 +123,7 @@ impl Queue {
 
 pub async fn store(server: &Server, prefix: &str) -> RedisStore {
     let config = RedisConfig {
+        ca_file: None,
         url: server.url().into(),
         key_prefix: prefix.to_owned(),
         policy: StorePolicy {
