@@ -85,7 +85,7 @@ fn followers_do_not_poll_and_the_leader_has() {
         "h1 has not finished a poll",
     );
     let nobody = sample(None, &[following(0), following(0)]);
-    fails(&followers(&[nobody.clone()], &nobody), "nobody leads");
+    fails(&followers(std::slice::from_ref(&nobody), &nobody), "nobody leads");
 }
 
 #[test]
