@@ -47,6 +47,8 @@ mod redis_server;
 mod spread;
 #[path = "measuring/threads.rs"]
 mod threads;
+#[path = "measuring/used.rs"]
+mod used;
 #[path = "cluster/wiring.rs"]
 mod wiring;
 
@@ -105,7 +107,7 @@ async fn turn(redis: &RedisServer, items: usize, work: impl Future<Output = ()>)
         items,
         cost,
         redis: redis.cpu() - before,
-        threads: threads::since(&threads),
+        threads: used::between(&threads, threads::cpu()),
     }
 }
 

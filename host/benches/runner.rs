@@ -36,6 +36,8 @@ mod spread;
 mod store;
 #[path = "measuring/threads.rs"]
 mod threads;
+#[path = "measuring/used.rs"]
+mod used;
 #[path = "runner/wiring.rs"]
 mod wiring;
 
@@ -114,7 +116,7 @@ async fn turn(wired: &Wired, slots: usize, items: usize, whole: bool) -> Turn {
         items,
         cost,
         seen,
-        threads: threads::since(&threads),
+        threads: used::between(&threads, threads::cpu()),
         hub: wired.hub.cpu().saturating_sub(hub),
     };
     running.stop().await;

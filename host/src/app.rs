@@ -14,3 +14,4 @@ pub mod signals;
 pub mod store;
 pub mod supervisor;
 pub mod telemetry;
+pub mod verify;

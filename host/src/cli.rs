@@ -19,6 +19,7 @@ mod queue;
 mod run;
 mod status;
 mod submit;
+mod verify;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -77,6 +78,8 @@ enum Command {
     Events(events::Args),
     /// The plugins of a host, and what a component is.
     Plugin(plugin::Args),
+    /// Verify that the cluster keeps its promises, and print a report.
+    Verify(verify::Args),
     /// Check the configuration, or show what holds.
     Config(config::Args),
     /// Print a completion script for a shell.
@@ -107,6 +110,7 @@ pub fn main() -> ExitCode {
         Command::Queue(args) => queue::run(global, &args),
         Command::Events(args) => events::run(global, &args),
         Command::Plugin(args) => plugin::run(global, &args),
+        Command::Verify(args) => verify::run(global, &args),
         Command::Config(args) => config::run(global, &args),
         Command::Completions(args) => completions::run(&args),
     };

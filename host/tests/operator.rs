@@ -35,6 +35,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use async_trait::async_trait;
 use reqwest::{Method, RequestBuilder};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -53,17 +54,22 @@ use warren::{
             types::{PluginRef, PluginView, RunningPlugin},
         },
         metrics::Metrics,
+        verify::{Place, Verification, Wiring},
     },
     domain::{
         agent::AgentDefinition,
         ending::{Ending, Reason},
         ids::{AgentId, AgentName, ClaimToken, HostName, ItemId, Term},
+        lease::LeaseTerms,
+        limits::Limits,
+        plugin::Manifest,
         preference::Score,
         secret::Secret,
         time::UnixMillis,
         work_item::{TaskType, WorkItem},
     },
     ports::{
+        sandbox::{ComponentFacts, PrepareError, Prepared, Sandbox},
         store::{Store, StorePolicy},
         work_queue::{ClaimRequest, Claimed, Completion},
     },
@@ -159,7 +165,7 @@ impl Served {
         seat.standing.send_replace(Standing::Leading(Term(1)));
         let context = Arc::new(ApiContext {
             host: HostFacts {
-                name,
+                name: name.clone(),
                 roles: vec!["coordinator".into(), "runner".into()],
                 slots: 32,
                 started: Instant::now(),
@@ -171,6 +177,7 @@ impl Served {
             plugins: Arc::new(ToldPlugins),
             metrics: metrics.clone(),
             access: Access::new(address, Vec::new(), &Secret::from(TOKEN.to_owned())).into(),
+            verification: verification(name.clone(), folder.path()),
             office: Some(office),
             forwarder: Forwarder::new(Secret::from(TOKEN.to_owned())).unwrap(),
         });
@@ -201,6 +208,7 @@ impl Served {
             plugins: Arc::new(ToldPlugins),
             metrics: Arc::new(Metrics::new(&name).unwrap()),
             access: Access::new(address, Vec::new(), &Secret::from(token.to_owned())).into(),
+            verification: verification(name.clone(), self.folder.path()),
             office: Some(office),
             forwarder: Forwarder::new(Secret::from(token.to_owned())).unwrap(),
             host: HostFacts {
@@ -299,6 +307,37 @@ impl Served {
             generation: Some("echo@3".into()),
         };
         self.store.queue.complete(&completion).await.unwrap();
+    }
+}
+
+/// Nothing here joins a scope: that needs a host (`tests/verify.rs`).
+fn verification(host: HostName, folder: &Path) -> Arc<Verification> {
+    Arc::new(Verification::new(Wiring {
+        host,
+        runner: false,
+        place: Place::Files(folder.to_owned()),
+        sandbox: Arc::new(NoSandbox),
+        clock: Arc::new(BootClock),
+        lease: LeaseTerms {
+            length: Duration::from_secs(30),
+            margin: Duration::from_secs(1),
+        },
+        call_timeout: Duration::from_secs(2),
+        limits: Limits::default(),
+        max_limits: Limits::default(),
+    }))
+}
+
+struct NoSandbox;
+
+#[async_trait]
+impl Sandbox for NoSandbox {
+    fn inspect(&self, _: &[u8]) -> Result<ComponentFacts, PrepareError> {
+        Err(PrepareError::Host("there is no sandbox here".into()))
+    }
+
+    async fn prepare(&self, _: &Manifest, _: Vec<u8>) -> Result<Arc<dyn Prepared>, PrepareError> {
+        Err(PrepareError::Host("there is no sandbox here".into()))
     }
 }
 

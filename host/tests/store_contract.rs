@@ -24,11 +24,16 @@ mod store_contract {
     pub mod queue;
     pub mod races;
     pub mod redis;
-    pub mod redis_breaker;
+    pub mod redis_access;
+    pub mod redis_cuts;
     pub mod redis_days;
     pub mod redis_election;
     pub mod redis_familiar;
+    pub mod redis_forwarder;
     pub mod redis_hosts;
+    pub mod redis_shows;
+    pub mod redis_sizes;
+    pub mod redis_tls;
     pub mod redis_together;
     pub mod reopen;
     pub mod sqlite;

@@ -110,6 +110,15 @@ impl HostSetup {
         self
     }
 
+    /// The token of the API: the one that is set, else the one that the host has made.
+    fn token(&self) -> Option<String> {
+        let set = self.settings.iter().find(|(key, _)| key == "api.token");
+        match set {
+            Some((_, token)) => Some(token.trim_matches('"').to_owned()),
+            None => Some(fs::read_to_string(self.path("data/api-token")).ok()?.trim().to_owned()),
+        }
+    }
+
     /// Something below the host's folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.root.path().join(name)
@@ -143,6 +152,17 @@ impl HostSetup {
             setup: self,
             process,
             address,
+        }
+    }
+
+    /// Starts the host without waiting for anything; `api.listen` says where it will be.
+    #[track_caller]
+    pub fn start_at(self, listen: SocketAddr) -> HostProcess {
+        let setup = self.set("api.listen", &format!("\"{listen}\""));
+        HostProcess {
+            process: Process::spawn("host", setup.command().arg("run")),
+            setup,
+            address: listen,
         }
     }
 
@@ -219,8 +239,7 @@ impl HostProcess {
 
     /// The API as an operator with the token reaches it.
     pub fn api(&self) -> Client {
-        let token = fs::read_to_string(self.setup.path("data/api-token")).ok();
-        Client::new(self.url(), token.map(|token| token.trim().to_owned()))
+        Client::new(self.url(), self.setup.token())
     }
 
     #[track_caller]

@@ -48,9 +48,14 @@ pub struct Client {
 impl Client {
     /// `base` is without a trailing slash.
     pub fn new(base: impl Into<String>, token: Option<String>) -> Client {
+        Client::within(TIMEOUT, base, token)
+    }
+
+    /// The same with another timeout for each request.
+    pub fn within(timeout: Duration, base: impl Into<String>, token: Option<String>) -> Client {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
-            .timeout_global(Some(TIMEOUT))
+            .timeout_global(Some(timeout))
             // No proxy of the environment: everything is on this machine.
             .proxy(None)
             .build();

@@ -53,7 +53,7 @@ impl HubSetup {
 }
 
 /// An address of this machine that nobody else listens on, so that a Hub that was stopped finds its port free again.
-fn own_address() -> Ipv4Addr {
+pub(crate) fn own_address() -> Ipv4Addr {
     static NEXT: AtomicU8 = AtomicU8::new(1);
     if !cfg!(target_os = "linux") {
         return Ipv4Addr::LOCALHOST;
@@ -107,8 +107,16 @@ impl HubProcess {
         format!("http://{}", self.address)
     }
 
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub fn api_key(&self) -> Option<&str> {
         self.setup.api_key.as_deref()
+    }
+
+    pub fn exited(&mut self) -> bool {
+        self.process.exited().is_some()
     }
 
     #[track_caller]

@@ -6,11 +6,21 @@
 
 mod agent;
 pub mod binary;
+pub mod checkers;
+pub mod cluster;
 pub mod guests;
+pub mod history;
 pub mod host;
 pub mod http;
 pub mod hub;
+pub mod interrupt;
+pub mod load;
+pub mod nemesis;
 pub mod process;
+pub mod proxy;
+pub mod redis;
+mod resp;
+mod wire;
 
 use std::{
     fmt::Display,
@@ -31,6 +41,7 @@ pub fn eventually<T>(what: impl Display, within: Duration, mut look: impl FnMut(
         if let Some(seen) = look() {
             return seen;
         }
+        assert!(!interrupt::interrupted(), "interrupted while waiting for {what}");
         assert!(started.elapsed() < within, "within {within:?} not seen: {what}");
         thread::sleep(LOOK_EVERY);
     }

@@ -8,6 +8,8 @@ use std::{
 use crate::{run, say};
 
 const WASM_TARGET: &str = "wasm32-wasip2";
+/// Where Debian's package puts it on the machines that it is looked for on; also in `tests/tests/redis_days.rs`.
+const LIBFAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
 
 /// Make sure that components can be compiled. Asked for by name: a toolchain file would rely on rustup installing by
 /// itself, which can be switched off.
@@ -49,6 +51,23 @@ pub fn chromium() {
     if let Err(why) = install("chromium") {
         say(&format!(
             "chromium could not be installed, the tests of the Hub's page will be SKIPPED: {why}"
+        ));
+    }
+}
+
+/// One test gives a host a clock that is an hour off. Without the library for it that test is skipped, and says so.
+pub fn faketime() {
+    if Path::new(LIBFAKETIME).exists() {
+        return;
+    }
+    if !is_root() || on_path("apt-get").is_none() {
+        say("libfaketime is not installed: the test of a host's wrong clock will be SKIPPED");
+        return;
+    }
+    say("installing libfaketime for the test of a host's wrong clock");
+    if let Err(why) = install("libfaketime") {
+        say(&format!(
+            "libfaketime could not be installed, the test of a host's wrong clock will be SKIPPED: {why}"
         ));
     }
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask dev|test|bench|check`: the commands of the README, for a machine that has a Rust toolchain and nothing else.
+//! `cargo xtask dev|test|bench|cluster|soak|check`: the commands of the README, for a machine that has a Rust toolchain and nothing else.
 //!
 //! Only what a shell line could not do portably: find out what is missing, say what is being done, run it.
 
@@ -7,6 +7,7 @@ mod machine;
 
 use std::{
     env,
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
 };
@@ -19,6 +20,11 @@ Usage: cargo xtask COMMAND
   test [ARGS]  run every test. ARGS go to `cargo test`.
   bench [ARGS] run the benchmarks in host/benches, one after another, and print their tables (three minutes, once they are
                built). ARGS go to `cargo bench`: `bench --bench queue` runs one.
+  cluster [--hosts N]
+               start a private Redis, a development Hub and N hosts (3), print their addresses and follow their events,
+               until Ctrl-C
+  soak [--minutes N] [--seed S] [--hosts N]
+               let one thing after another go wrong in a cluster under load, and judge every promise over what happened
   check        formatting, lints and documentation, as CI does
   plugins      build the bundled plugins into target/plugins
 ";
@@ -31,6 +37,7 @@ fn main() -> ExitCode {
         "dev" => dev(&rest),
         "test" => test(&rest),
         "bench" => bench(&rest),
+        "cluster" | "soak" => example(&command, &rest),
         "check" => check(),
         "plugins" => machine::wasm_target().and_then(|()| guests::plugins()).map(drop),
         "" | "help" | "--help" | "-h" => {
@@ -68,6 +75,7 @@ fn test(args: &[String]) -> Result<(), String> {
     machine::wasm_target()?;
     machine::redis_server()?;
     machine::chromium();
+    machine::faketime();
     guests::plugins()?;
     guests::test_guests()?;
     say("building the host and its tests (the first time takes a few minutes)");
@@ -82,6 +90,16 @@ fn bench(args: &[String]) -> Result<(), String> {
     guests::test_guests()?;
     say("building the host, optimised (the first time takes many minutes)");
     run(cargo().args(["bench", "--package", "warren"]).args(args))
+}
+
+/// A program of the harness. It takes the place of this process, so that Ctrl-C reaches it alone.
+fn example(name: &str, args: &[String]) -> Result<(), String> {
+    machine::wasm_target()?;
+    machine::redis_server()?;
+    say("building the host (the first time takes a few minutes)");
+    run(cargo().args(["build", "--workspace", "--bins", "--example", name]))?;
+    let mut example = Command::new(target_dir().join("debug/examples").join(name));
+    Err(format!("can't run {example:?}: {}", example.args(args).exec()))
 }
 
 fn check() -> Result<(), String> {

@@ -64,6 +64,7 @@ const IDLE_POLL: Duration = Duration::from_secs(1);
 pub async fn connect(url: &str) -> RedisStore {
     let config = Config::default();
     RedisStore::connect(RedisConfig {
+        ca_file: None,
         url: url.to_owned().into(),
         key_prefix: String::new(),
         policy: StorePolicy {

@@ -18,12 +18,3 @@ pub fn cpu() -> BTreeMap<String, Duration> {
     }
     by_name
 }
-
-/// What threads have used since an earlier reading.
-pub fn since(before: &BTreeMap<String, Duration>) -> BTreeMap<String, Duration> {
-    let since = |(name, time): (String, Duration)| {
-        let earlier = before.get(&name).copied().unwrap_or_default();
-        (name, time.saturating_sub(earlier))
-    };
-    cpu().into_iter().map(since).collect()
-}

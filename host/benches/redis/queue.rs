@@ -125,6 +125,7 @@ impl Queue {
 
 pub async fn store(server: &Server, prefix: &str, fairness: u32) -> RedisStore {
     let config = RedisConfig {
+        ca_file: None,
         url: server.url().into(),
         key_prefix: prefix.to_owned(),
         policy: StorePolicy {

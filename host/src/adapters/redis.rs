@@ -12,6 +12,8 @@ mod batches;
 mod calls;
 mod claiming;
 mod combine;
+mod connection;
+mod destroy;
 mod effects;
 mod events;
 mod hosts;
@@ -26,7 +28,7 @@ mod scripts;
 mod signals;
 mod wakes;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 pub use open::ConnectError;
 use tokio_util::task::AbortOnDropHandle;
@@ -60,8 +62,11 @@ impl fmt::Debug for StoreClock {
 /// What a store is connected with.
 #[derive(Clone, Debug)]
 pub struct RedisConfig {
-    /// `redis://`, `rediss://` (TLS) or `redis+unix://`, with user, password and database where they are needed.
+    /// `redis://`, `rediss://` (TLS) or `redis+unix://`, with user, password and database where they are needed. What the
+    /// user must be allowed to do is in `warren.example.toml`, at `store.url`.
     pub url: Secret,
+    /// Certificates, as PEM, that `rediss://` trusts instead of those that this machine trusts.
+    pub ca_file: Option<PathBuf>,
     /// In front of every key; hosts with another one are another cluster. With a hash tag (`{s0}:`) all keys are in one slot.
     pub key_prefix: String,
     pub policy: StorePolicy,

@@ -26,6 +26,9 @@
 //! five minutes, to be asked for again |
 //! | `GET /api/v1/leader` | [`types::LeadershipView`] |
 //! | `POST /api/v1/leader/handover` | [`types::HandoverRequest`]: [`types::HandoverView`] once another host leads |
+//! | `GET /api/v1/verify` | [`types::VerifyFacts`] |
+//! | `POST /api/v1/verify/join`, `…/load`, `…/state`, `…/breaker`, `…/leave`, `…/destroy` | a scope of a verification: \
+//! [`types::ScopeRequest`] and [`types::LoadRequest`] |
 //!
 //! What only the leader can do (a handover) any host forwards to it ([`forward`]); 503 where that can't be done.
 //!
@@ -53,7 +56,8 @@ mod starting;
 mod stream;
 pub mod token;
 pub mod types;
-mod views;
+mod verify;
+pub(super) mod views;
 mod why;
 
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
@@ -217,6 +221,13 @@ fn router(api: Api) -> Router {
         .route("/api/v1/leader", get(leader::show))
         .merge(of_the_leader(&api))
         .route("/api/v1/events/stream", get(stream::stream))
+        .route("/api/v1/verify", get(verify::facts))
+        .route("/api/v1/verify/join", post(verify::join))
+        .route("/api/v1/verify/load", post(verify::load))
+        .route("/api/v1/verify/state", post(verify::state))
+        .route("/api/v1/verify/breaker", post(verify::breaker))
+        .route("/api/v1/verify/leave", post(verify::leave))
+        .route("/api/v1/verify/destroy", post(verify::destroy))
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         .layer(DefaultBodyLimit::max(items::LARGEST_BODY))

@@ -339,6 +339,8 @@ impl Parts {
             call_timeout: config.leader.store_timeout,
         };
         stage.spawn("reclaim", |stop| reclaim.run(stop));
+        let verification = Arc::clone(&self.verification);
+        stage.spawn("verification", |stop| verification.keep(stop));
         let watch = StoreWatch {
             queue: Arc::clone(&self.store.queue),
             events: Arc::clone(&self.store.events),

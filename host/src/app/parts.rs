@@ -20,10 +20,11 @@ use super::{
         context::{ApiContext, HostFacts, HostState, PluginDirectory},
         forward::Forwarder,
     },
-    config::{Config, host::Role, hub::Idempotency},
+    config::{Config, host::Role, hub::Idempotency, store::StoreKind},
     metrics::Metrics,
     observed_hub::ObservedHub,
-    store::OpenStore,
+    store::{OpenStore, redis_config},
+    verify::{Place, Verification, Wiring},
 };
 use crate::{
     adapters::{
@@ -35,7 +36,7 @@ use crate::{
         ids::{HolderId, HostName},
         secret::Secret,
     },
-    ports::{clock::Clock, definitions::Definitions, hub::Hub, store::Store, telemetry::Telemetry},
+    ports::{clock::Clock, definitions::Definitions, hub::Hub, sandbox::Sandbox, store::Store, telemetry::Telemetry},
     services::{
         budget::Budget,
         claims::Claims,
@@ -66,6 +67,7 @@ pub struct Parts {
     pub plugins: Arc<Plugins>,
     pub claims: Arc<Claims>,
     pub guest_services: GuestServices,
+    pub verification: Arc<Verification>,
     /// This host's part in the election, if it has the role: seen from outside, and what the election itself gets.
     pub office: Option<Office>,
     pub seat: Option<Seat>,
@@ -109,8 +111,9 @@ impl Parts {
             guest_threads: config.runner.threads(),
             ..SandboxConfig::default()
         })?;
+        let sandbox: Arc<dyn Sandbox> = Arc::new(sandbox);
         let plugins = Arc::new(Plugins::new(
-            Arc::new(sandbox),
+            Arc::clone(&sandbox),
             Arc::clone(&store.plugins),
             Arc::new(PluginFolder::new(config.host.plugin_dir.clone())),
         ));
@@ -130,6 +133,7 @@ impl Parts {
             runtime: Handle::current(),
             under_way: TaskTracker::new(),
         };
+        let verification = verification(config, &name, &clock, sandbox)?;
         let (office, seat) = config
             .host
             .has(Role::Coordinator)
@@ -153,6 +157,7 @@ impl Parts {
             plugins,
             claims,
             guest_services,
+            verification: Arc::new(verification),
         })
     }
 
@@ -220,6 +225,7 @@ impl Parts {
             plugins: Arc::clone(&self.plugins) as Arc<dyn PluginDirectory>,
             metrics: Arc::clone(&self.metrics),
             access: Arc::clone(&self.access),
+            verification: Arc::clone(&self.verification),
             office: self.office.clone(),
             forwarder: Forwarder::new(self.token.clone())?,
         }))
@@ -235,6 +241,29 @@ fn scoring(config: &Config, state: &Arc<HostState>, plugins: &Arc<Plugins>) -> S
         let plugins: &dyn PluginDirectory = &*plugins;
         preference.score(state.fit_to_lead(runs.then(|| plugins.list())))
     })
+}
+
+/// What scopes of a verification are made of: the host's own sandbox, clock and settings, beside its store.
+fn verification(
+    config: &Config,
+    host: &HostName,
+    clock: &Arc<dyn Clock>,
+    sandbox: Arc<dyn Sandbox>,
+) -> anyhow::Result<Verification> {
+    Ok(Verification::new(Wiring {
+        host: host.clone(),
+        runner: config.host.has(Role::Runner),
+        place: match config.store.effective_kind() {
+            StoreKind::Redis => Place::Redis(Box::new(redis_config(config)?)),
+            StoreKind::Sqlite | StoreKind::Auto => Place::Files(config.host.data_dir.clone()),
+        },
+        sandbox,
+        clock: Arc::clone(clock),
+        lease: config.queue.item_lease(),
+        call_timeout: config.leader.store_timeout,
+        limits: config.limits.limits(),
+        max_limits: config.limits.maxima(),
+    }))
 }
 
 /// Make the data folder, if there is none. What agents were asked and what they keep is nobody else's to read.

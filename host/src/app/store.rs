@@ -97,10 +97,11 @@ impl OpenStore {
     }
 }
 
-fn redis_config(config: &Config) -> anyhow::Result<RedisConfig> {
+pub(super) fn redis_config(config: &Config) -> anyhow::Result<RedisConfig> {
     let url = config.store.url.clone();
     Ok(RedisConfig {
         url: url.ok_or_else(|| anyhow!("store.url is not set: set it, or REDIS_URL, to the Redis's address"))?,
+        ca_file: config.store.ca_file.clone(),
         key_prefix: config.store.key_prefix.clone(),
         policy: config.store_policy(),
         call_timeout: config.leader.store_timeout,
@@ -136,7 +137,7 @@ async fn reach(config: &RedisConfig, state: &HostState) -> anyhow::Result<RedisS
 }
 
 /// The wall clock, asked once: from then on an embedded store's time moves with the boot clock.
-fn wall_clock() -> UnixMillis {
+pub(super) fn wall_clock() -> UnixMillis {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixMillis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
 }

@@ -23,6 +23,9 @@ use crate::domain::secret::Secret;
 /// For a request that the host answers at once.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// For a host's metrics: one that takes longer can't be watched.
+const SCRAPE: Duration = Duration::from_secs(3);
+
 #[derive(Debug, clap::Args)]
 pub struct HostArgs {
     /// The host to ask, such as `http://127.0.0.1:9090`; without it the one that the configuration describes.
@@ -30,6 +33,7 @@ pub struct HostArgs {
     host: Option<String>,
 }
 
+#[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
     base: Url,
@@ -41,18 +45,9 @@ impl Client {
     pub fn new(global: &Global, args: &HostArgs) -> Result<Client, Failure> {
         let config = global.load()?.config;
         let base = args.host.clone().unwrap_or_else(|| own_address(&config));
-        let base = Url::parse(&base)
-            .ok()
-            .filter(|url| url.scheme() == "http" && url.has_host())
-            .ok_or_else(|| {
-                Failure::new(
-                    Exit::Usage,
-                    format!("{base:?} is no address of a host: http://NAME:PORT is"),
-                )
-            })?;
         Ok(Client {
             http: plain_http::client()?,
-            base,
+            base: address_of(&base)?,
             // Most calls need none on loopback, so that whoever may not read it can still ask.
             token: match token::load(&config) {
                 Ok(Some(token)) => Ok(token),
@@ -60,6 +55,26 @@ impl Client {
                 Err(error) => Err(format!("{error:#}")),
             },
         })
+    }
+
+    /// The same, of another host of the cluster.
+    pub fn at(&self, address: &str) -> Result<Client, Failure> {
+        Ok(Client {
+            base: address_of(address)?,
+            ..self.clone()
+        })
+    }
+
+    pub fn address(&self) -> &str {
+        self.base.as_str().trim_end_matches('/')
+    }
+
+    /// What the host exports to Prometheus.
+    pub async fn metrics(&self) -> Result<String, Failure> {
+        let mut url = self.base.clone();
+        url.set_path("metrics");
+        let response = self.answered(self.http.get(url).timeout(SCRAPE)).await?;
+        response.text().await.map_err(|error| self.unreachable(&error))
     }
 
     pub async fn get<T: DeserializeOwned>(&self, path: &[&str], wait: Duration) -> Result<T, Failure> {
@@ -201,6 +216,15 @@ fn add(url: &mut Url, params: &[(&str, String)]) {
     if !params.is_empty() {
         url.query_pairs_mut().extend_pairs(params);
     }
+}
+
+fn address_of(base: &str) -> Result<Url, Failure> {
+    let url = Url::parse(base).ok();
+    url.filter(|url| url.scheme() == "http" && url.has_host())
+        .ok_or_else(|| {
+            let message = format!("{base:?} is no address of a host: http://NAME:PORT is");
+            Failure::new(Exit::Usage, message)
+        })
 }
 
 /// Where this machine's host listens; one that listens everywhere is asked on loopback.

@@ -292,6 +292,44 @@ async fn a_leader_task_that_ends_ends_the_election_with_its_reason() {
     }
 }
 
+/// Has a write refused, and returns as soon as the term is over.
+struct WriteRefused;
+
+#[async_trait]
+impl LeaderTask for WriteRefused {
+    fn name(&self) -> &'static str {
+        "refused"
+    }
+
+    async fn lead(&self, term: Arc<LeaderTerm>) -> anyhow::Result<()> {
+        time::sleep(Duration::from_millis(100)).await;
+        let fenced = warren::ports::store::StoreError::Fenced {
+            term: term.check()?.term,
+        };
+        assert!(term.written::<()>(Err(fenced)).is_err());
+        Ok(())
+    }
+}
+
+/// A refused write ends the term, not the process: the task that met it returns before the election has looked.
+#[tokio::test(start_paused = true)]
+async fn a_term_that_a_refused_write_has_ended_is_followed_by_another() {
+    let rig = Rig::start().await;
+    let (election, _standing) = rig.lead(vec![Arc::new(WriteRefused)]);
+    // Often, since which of the two is seen first was a matter of chance.
+    let lost = || {
+        rig.seen
+            .leadership
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|event| **event == LeadershipEvent::Lost)
+            .count()
+    };
+    eventually("many terms", || lost() >= 20 || election.is_finished()).await;
+    assert!(!election.is_finished(), "{:?}", election.await);
+}
+
 /// Defect 5: two processes of one name are two holders; one leads.
 #[tokio::test(start_paused = true)]
 async fn two_processes_of_one_name_do_not_both_lead() {

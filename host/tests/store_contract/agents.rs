@@ -26,6 +26,11 @@ pub async fn is_found_by_id_and_name<H: Harness>() {
     add_ready(&store, &renamed).await;
     assert_eq!(known(&store, "a").await.name.as_str(), "anna");
     assert_eq!(store.agents.agent("a").await.unwrap(), None);
+    // An item from before does not bring the old name back.
+    let older = claim_one(&store).await;
+    assert_eq!(older.item.agent_name.as_str(), "a");
+    end(&store, &older, Reason::Ok).await;
+    assert_eq!(known(&store, "a").await.name.as_str(), "anna");
 }
 
 pub async fn lists_in_pages<H: Harness>() {

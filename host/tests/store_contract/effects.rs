@@ -48,6 +48,16 @@ async fn begin(store: &Store, intent: &EffectIntent) -> EffectStart {
     store.effects.begin(intent).await.unwrap()
 }
 
+/// One effect of a claim happens, another one is abandoned.
+pub async fn one_comes_and_goes(store: &Store, claimed: &Claimed) {
+    let (kept, dropped) = (comment(claimed, "n1"), comment(claimed, "n2"));
+    assert_eq!(begin(store, &kept).await, EffectStart::Fresh);
+    store.effects.finish(&kept.key, "c1").await.unwrap();
+    assert_eq!(begin(store, &kept).await, done("c1"));
+    assert_eq!(begin(store, &dropped).await, EffectStart::Fresh);
+    store.effects.abandon(&dropped).await.unwrap();
+}
+
 pub async fn happen_once<H: Harness>() {
     let harness = H::fresh(policy()).await;
     let store = harness.store();

@@ -4,10 +4,23 @@ use std::time::Duration;
 
 use warren::ports::store::{Store, StorePolicy};
 
+use super::model::seen::Seen;
+
 /// A store of one adapter, made for one case.
 pub trait Harness: Sized + Send + 'static {
+    /// What the stores of many short cases share, so that each of them is there at once.
+    type Place: Send + Sync + 'static;
+
+    fn place() -> impl Future<Output = Self::Place> + Send;
+
+    /// An empty store there, the only one that is used.
+    fn fresh_in(place: &Self::Place, policy: StorePolicy) -> impl Future<Output = Self> + Send;
+
     /// An empty store.
     fn fresh(policy: StorePolicy) -> impl Future<Output = Self> + Send;
+
+    /// Whether what people see without asking the store agrees with what it says; where not, in words.
+    fn shows(&self, seen: &Seen) -> impl Future<Output = Result<(), String>> + Send;
 
     /// The store, as a host uses it.
     fn store(&self) -> Store;
@@ -54,7 +67,7 @@ macro_rules! contract {
                     give_back_is_repeatable, generation_is_kept, old_items_are_forgotten;
                 merging: same_agent_and_type_merge, direct_never_merges, news_behind_an_active_item,
                     merges_into_delayed_and_held, repeats_get_the_first_answer;
-                model: random_interleavings_keep_the_promises;
+                model: behaves_like_the_reference, its_breaker_lives_like_the_reference;
                 queue: health_names_the_incarnation, fields_survive, lists_by_filter, statistics_add_up,
                     pages_go_on_where_the_last_one_ended, dead_items_are_read_in_both_directions,
                     ten_thousand_dead_items_are_requeued_as_far_as_there_is_room,

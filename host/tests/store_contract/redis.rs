@@ -3,6 +3,7 @@
 
 use std::{
     fs::File,
+    net::TcpListener,
     path::Path,
     process::{Child, Command, Stdio},
     sync::{
@@ -12,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use redis::{Client, FromRedisValue};
+use redis::{Client, FromRedisValue, RedisResult, aio::MultiplexedConnection};
 use tempfile::TempDir;
 use warren::{
     adapters::redis::{ConnectError, RedisConfig, RedisStore, StoreClock},
@@ -20,7 +21,12 @@ use warren::{
     ports::store::{Store, StorePolicy},
 };
 
-use super::{harness::Harness, support::DEADLINE};
+use super::{
+    harness::Harness,
+    model::{START, seen::Seen},
+    redis_shows,
+    support::DEADLINE,
+};
 
 /// A running `redis-server`, killed when it is dropped.
 pub struct Server(Child);
@@ -64,12 +70,59 @@ pub fn url(folder: &Path) -> String {
     format!("redis+unix://{}", folder.join("redis.sock").display())
 }
 
+/// A port that nobody uses. Somebody else may take it before the server does: then the server ends, and the test with it.
+pub fn free_port() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port().to_string()
+}
+
+/// An operator's connection, straight to the server of a folder.
+pub struct Operator(MultiplexedConnection);
+
+impl Operator {
+    /// Connect as soon as the server is up.
+    pub async fn of(folder: &Path) -> Operator {
+        let client = Client::open(url(folder)).unwrap();
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            match client.get_multiplexed_async_connection().await {
+                Ok(connection) => return Operator(connection),
+                Err(error) => assert!(Instant::now() < deadline, "{error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    pub async fn try_ask<T: FromRedisValue>(&mut self, command: &[&str]) -> RedisResult<T> {
+        let mut built = redis::cmd(command[0]);
+        built.arg(&command[1..]).query_async(&mut self.0).await
+    }
+
+    pub async fn ask<T: FromRedisValue>(&mut self, command: &[&str]) -> T {
+        self.try_ask(command).await.unwrap()
+    }
+
+    /// Ask until this is in the answer.
+    pub async fn until(&mut self, command: &[&str], expected: &str) {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let answer: String = self.ask(command).await;
+            if answer.contains(expected) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{answer}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
 /// In front of every key of these tests.
 pub const PREFIX: &str = "{test}:";
 
 pub fn config(folder: &Path, policy: &StorePolicy, clock: StoreClock) -> RedisConfig {
     RedisConfig {
         url: url(folder).into(),
+        ca_file: None,
         key_prefix: PREFIX.to_owned(),
         policy: policy.clone(),
         call_timeout: Duration::from_secs(5),
@@ -95,9 +148,18 @@ pub struct RedisHarness {
     // Dropped in this order: the store, its server, its folder.
     store: RedisStore,
     server: Option<Server>,
-    folder: TempDir,
+    folder: Arc<TempDir>,
     time: Arc<AtomicI64>,
     policy: StorePolicy,
+    /// A connection of operators of old.
+    beside: Option<MultiplexedConnection>,
+}
+
+/// A server for many short cases, one after the other; what it holds is gone when it stops.
+pub struct Shared {
+    _server: Server,
+    folder: Arc<TempDir>,
+    beside: MultiplexedConnection,
 }
 
 impl RedisHarness {
@@ -132,9 +194,44 @@ fn by_hand(time: &Arc<AtomicI64>) -> StoreClock {
 }
 
 impl Harness for RedisHarness {
+    type Place = Shared;
+
+    async fn place() -> Shared {
+        let folder = Arc::new(TempDir::new().unwrap());
+        let server = Server::start(folder.path(), &["--appendonly", "no"]);
+        connect(config(folder.path(), &StorePolicy::default(), StoreClock::Redis)).await;
+        let client = Client::open(url(folder.path())).unwrap();
+        Shared {
+            _server: server,
+            folder,
+            beside: client.get_multiplexed_async_connection().await.unwrap(),
+        }
+    }
+
+    async fn fresh_in(place: &Shared, policy: StorePolicy) -> RedisHarness {
+        let time = Arc::new(AtomicI64::new(START.0));
+        let mut beside = place.beside.clone();
+        redis::cmd("FLUSHALL").query_async::<()>(&mut beside).await.unwrap();
+        RedisHarness {
+            store: connect(config(place.folder.path(), &policy, by_hand(&time))).await,
+            server: None,
+            folder: place.folder.clone(),
+            time,
+            policy,
+            beside: Some(beside),
+        }
+    }
+
+    async fn shows(&self, seen: &Seen) -> Result<(), String> {
+        match &self.beside {
+            Some(connection) => redis_shows::agree(connection.clone(), seen).await,
+            None => Ok(()),
+        }
+    }
+
     async fn fresh(policy: StorePolicy) -> RedisHarness {
-        let folder = TempDir::new().unwrap();
-        let time = Arc::new(AtomicI64::new(1_750_000_000_000));
+        let folder = Arc::new(TempDir::new().unwrap());
+        let time = Arc::new(AtomicI64::new(START.0));
         let server = Server::start(folder.path(), &[]);
         RedisHarness {
             store: connect(config(folder.path(), &policy, by_hand(&time))).await,
@@ -142,6 +239,7 @@ impl Harness for RedisHarness {
             folder,
             time,
             policy,
+            beside: None,
         }
     }
 

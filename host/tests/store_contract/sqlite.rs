@@ -13,14 +13,18 @@ use std::{
 use tempfile::TempDir;
 use warren::{
     adapters::sqlite::{SqliteConfig, SqliteStore},
-    domain::time::{BootTime, UnixMillis},
+    domain::time::BootTime,
     ports::{
         clock::Clock,
         store::{Store, StorePolicy},
     },
 };
 
-use super::{harness::Harness, support::host};
+use super::{
+    harness::Harness,
+    model::{START, seen::Seen},
+    support::host,
+};
 
 /// A clock that moves when it is told to.
 #[derive(Default)]
@@ -45,12 +49,24 @@ fn open(folder: &TempDir, clock: &Arc<HandClock>, policy: &StorePolicy) -> Sqlit
         owner: host("h1"),
         policy: policy.clone(),
         clock: clock.clone(),
-        wall: UnixMillis(1_750_000_000_000),
+        wall: START,
     })
     .unwrap()
 }
 
 impl Harness for SqliteHarness {
+    type Place = ();
+
+    async fn place() {}
+
+    async fn fresh_in((): &(), policy: StorePolicy) -> SqliteHarness {
+        SqliteHarness::fresh(policy).await
+    }
+
+    async fn shows(&self, _: &Seen) -> Result<(), String> {
+        Ok(())
+    }
+
     async fn fresh(policy: StorePolicy) -> SqliteHarness {
         let (folder, clock) = (TempDir::new().unwrap(), Arc::new(HandClock::default()));
         SqliteHarness {

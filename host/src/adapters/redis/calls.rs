@@ -3,11 +3,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, ServerErrorKind, ToRedisArgs, Value, aio::ConnectionManager};
+use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, ServerErrorKind, ToRedisArgs, Value};
 use tokio::time::timeout;
 
 use super::{
     StoreClock,
+    connection::Connection,
     keys::Keys,
     scripts::{Library, Prepared, Scripts},
 };
@@ -18,7 +19,7 @@ use crate::{
 
 #[derive(Clone)]
 pub(super) struct Calls {
-    pub connection: ConnectionManager,
+    pub connection: Connection,
     pub scripts: Arc<Scripts>,
     pub keys: Keys,
     pub timeout: Duration,
@@ -151,6 +152,10 @@ impl Call<'_> {
     }
 }
 
+const NO_PASSWORD: &str = "; check the user and the password of the store's address";
+const NO_RIGHTS: &str = "; give this user the commands, keys and channels that Warren uses: warren.example.toml lists them at \
+     store.url, and ACL LOG tells what was missing";
+
 /// A failure in the words of the port.
 pub(super) fn sorted(error: &RedisError, term: Term) -> StoreError {
     let next = match error.code() {
@@ -159,17 +164,25 @@ pub(super) fn sorted(error: &RedisError, term: Term) -> StoreError {
         Some("CORRUPT") => return StoreError::Corrupt(error.detail().unwrap_or_default().to_owned()),
         Some("WRONGTYPE") => return StoreError::Corrupt(format!("Redis: {error}")),
         Some("OOM") => "; Redis is at its maxmemory: give it more, or let it drain",
-        Some("NOAUTH" | "WRONGPASS") => "; check the user and the password of the store's address",
+        Some("NOAUTH" | "WRONGPASS") => NO_PASSWORD,
+        Some("BUSY") => {
+            "; another client's script runs for too long: wait for it, or end it with SCRIPT KILL or FUNCTION KILL"
+        }
         Some("MISCONF") => "; Redis can't write its data to the disk: see its log",
         _ => match error.kind() {
             ErrorKind::Server(ServerErrorKind::ReadOnly) => {
                 "; this is a read-only replica: use the address of the primary"
             }
             ErrorKind::Server(ServerErrorKind::BusyLoading) => "; Redis is reading its data from the disk, wait for it",
-            ErrorKind::Server(ServerErrorKind::NoPerm) => {
-                "; give this user the commands, keys and channels that Warren uses"
+            ErrorKind::Server(ServerErrorKind::NoPerm) => NO_RIGHTS,
+            // These two have no code of their own: a long command before a password, and what a script may not do.
+            _ if error.to_string().contains("unauthenticated") => NO_PASSWORD,
+            _ if error.to_string().contains("user executing the script") => NO_RIGHTS,
+            _ if error.is_timeout() => "; there was no answer in time",
+            ErrorKind::Io if error.to_string().contains("certificate") => {
+                "; check the server's certificate, or name the one that signed it in store.ca_file"
             }
-            ErrorKind::AuthenticationFailed => "; check the user and the password of the store's address",
+            ErrorKind::AuthenticationFailed => NO_PASSWORD,
             _ => "",
         },
     };

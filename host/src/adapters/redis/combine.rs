@@ -141,7 +141,7 @@ mod tests {
                 let permits = permits.clone();
                 async move {
                     permits.acquire().await.unwrap().forget();
-                    match numbers.iter().any(|number| *number == 13) {
+                    match numbers.contains(&13) {
                         true => Err(StoreError::Corrupt("13".to_owned())),
                         false => Ok(numbers.iter().map(|number| Ok(number * 2)).collect()),
                     }

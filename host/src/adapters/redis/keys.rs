@@ -60,6 +60,13 @@ impl Keys {
         self.named(word).map_or_else(String::new, |(name, _)| name)
     }
 
+    /// The keys that a store has one of.
+    pub fn single(&self) -> Vec<String> {
+        let names = KEYS.iter().map(|(_, name, _)| name);
+        let single = names.filter(|name| !name.ends_with(':'));
+        single.map(|name| format!("{}{name}", self.prefix)).collect()
+    }
+
     /// What another system's runner renews while it lives.
     pub fn heartbeat_of(&self, runner: &str) -> String {
         format!("{}{runner}", self.of("heartbeat"))

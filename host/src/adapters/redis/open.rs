@@ -1,18 +1,16 @@
 //! Connecting: the right server, the right schema, a store that says who it is.
 
-use std::{sync::Arc, time::Duration};
+use std::{fs, path::Path, sync::Arc};
 
-use redis::{
-    Client, IntoConnectionInfo,
-    aio::{ConnectionManager, ConnectionManagerConfig},
-    io::tcp::TcpSettings,
-};
+use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo, TlsCertificates, io::tcp::TcpSettings};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
 use thiserror::Error;
 use uuid::Uuid;
 
 use super::{
     RedisConfig,
     calls::{Calls, sorted},
+    connection::Connection,
     keys::Keys,
     reply::Reply,
     scripts::Scripts,
@@ -26,11 +24,6 @@ use crate::{
 const SCHEMA: (u32, u32) = (1, 0);
 /// The oldest Redis whose scripts may write when memory is short (`allow-oom`).
 const OLDEST: (u32, u32) = (7, 0);
-/// Tries to make a connection anew before the calls that wait for it are told that it failed; the next call tries again.
-const RECONNECTS: usize = 2;
-const RECONNECT_DELAY: Duration = Duration::from_millis(50);
-const MOST_RECONNECT_DELAY: Duration = Duration::from_secs(1);
-
 /// Why there is no store.
 #[derive(Debug, Error)]
 pub enum ConnectError {
@@ -40,6 +33,9 @@ pub enum ConnectError {
          rediss:// for TLS"
     )]
     Address { reason: String },
+    /// The certificates to trust can't be used.
+    #[error("store.ca_file {path} can't be used: {reason}. A file of certificates in PEM is expected")]
+    Certificates { path: String, reason: String },
     /// It does not answer as it should: trying again may help.
     #[error("the store at {address} can't be used now: {reason}")]
     Unavailable { address: String, reason: StoreError },
@@ -81,14 +77,11 @@ pub(super) async fn open(config: &RedisConfig) -> Result<Opened, ConnectError> {
         address: address.clone(),
         reason,
     };
-    let manager = ConnectionManagerConfig::new()
+    // Every call has a timeout of its own (`calls`): a second timer for each would only cost.
+    let limits = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(config.call_timeout))
-        // Every call has a timeout of its own (`calls`): a second timer for each would only cost.
-        .set_response_timeout(None)
-        .set_number_of_retries(RECONNECTS)
-        .set_min_delay(RECONNECT_DELAY)
-        .set_max_delay(MOST_RECONNECT_DELAY);
-    let connection = ConnectionManager::new_with_config(client.clone(), manager)
+        .set_response_timeout(None);
+    let connection = Connection::open(client.clone(), limits)
         .await
         .map_err(|error| unavailable(sorted(&error, Term(0))))?;
     let keys = Keys::new(&config.key_prefix);
@@ -139,7 +132,36 @@ fn client(config: &RedisConfig) -> Result<Client, ConnectError> {
     // Without an answer from the network a connection is given up, instead of waiting for the kernel's many minutes.
     #[cfg(target_os = "linux")]
     let settings = settings.set_user_timeout(config.call_timeout * 2);
-    Client::open(info.set_tcp_settings(settings)).map_err(invalid)
+    let info = info.set_tcp_settings(settings);
+    match &config.ca_file {
+        None => Client::open(info),
+        Some(file) => Client::build_with_tls(
+            info,
+            TlsCertificates {
+                client_tls: None,
+                root_cert: Some(certificates(file)?),
+            },
+        ),
+    }
+    .map_err(invalid)
+}
+
+/// The text of a file that holds at least one certificate, and nothing broken.
+fn certificates(file: &Path) -> Result<Vec<u8>, ConnectError> {
+    let refused = |reason: String| ConnectError::Certificates {
+        path: file.display().to_string(),
+        reason,
+    };
+    let pem = fs::read(file).map_err(|error| refused(error.to_string()))?;
+    let mut found = 0;
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        certificate.map_err(|error| refused(error.to_string()))?;
+        found += 1;
+    }
+    match found {
+        0 => Err(refused("there is no certificate in it".to_owned())),
+        _ => Ok(pem),
+    }
 }
 
 /// Who the store is, which is made if it is not there: data that was lost comes back under another incarnation.

@@ -117,14 +117,7 @@ impl Agent {
 
     /// The agent of an item, made known to the store if it is not.
     pub fn of(step: &Step<'_>, item: &WorkItem) -> Result<Agent, StoreError> {
-        if let Some(mut agent) = Agent::load(step, &item.agent_id)? {
-            if agent.name != item.agent_name {
-                step.run(
-                    "UPDATE agents SET name = ?2 WHERE id = ?1",
-                    params![item.agent_id.as_str(), item.agent_name.as_str()],
-                )?;
-                agent.name = item.agent_name.clone();
-            }
+        if let Some(agent) = Agent::load(step, &item.agent_id)? {
             return Ok(agent);
         }
         let paused = step.run("DELETE FROM paused_ahead WHERE name = ?1", [item.agent_name.as_str()])? > 0;
@@ -144,6 +137,18 @@ impl Agent {
             last_reason: None,
             last_detail: String::new(),
         })
+    }
+
+    /// Have the name that a new item gives it: the last one that came is how it is called now.
+    pub fn rename(&mut self, step: &Step<'_>, name: &AgentName) -> Result<(), StoreError> {
+        if self.name != *name {
+            step.run(
+                "UPDATE agents SET name = ?2 WHERE id = ?1",
+                params![self.id.as_str(), name.as_str()],
+            )?;
+            self.name = name.clone();
+        }
+        Ok(())
     }
 
     pub fn save(&self, step: &Step<'_>) -> Result<(), StoreError> {

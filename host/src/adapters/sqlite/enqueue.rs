@@ -35,7 +35,8 @@ fn one(step: &mut Step<'_>, item: &WorkItem) -> Result<Enqueued, StoreError> {
     if let Some(answer) = earlier_answer(step, item.id)? {
         return Ok(answer);
     }
-    let agent = Agent::of(step, item)?;
+    let mut agent = Agent::of(step, item)?;
+    agent.rename(step, &item.agent_name)?;
     if item.task_type.hub_remembers() {
         if let Some(answer) = merge(step, item)? {
             return keep(step, item.id, answer);

@@ -219,7 +219,7 @@ impl AgentRecords for SqliteStore {
     async fn in_backoff(&self, limit: u32) -> Result<Vec<AgentRecord>, StoreError> {
         // Forced-open ones have no time from which they may run: they come last.
         let condition = "mode = 'forced_open' OR (mode = 'automatic' AND open_until IS NOT NULL) \
-             ORDER BY mode = 'forced_open', open_until, id LIMIT ?1";
+             ORDER BY mode = 'forced_open', CASE mode WHEN 'automatic' THEN open_until END, id LIMIT ?1";
         self.workers
             .read(move |db, now| records(db, condition, [limit], now))
             .await

@@ -14,7 +14,7 @@ use super::{
     types::{Check, PluginRef, PluginView, RunningPlugin},
 };
 use crate::{
-    app::metrics::Metrics,
+    app::{metrics::Metrics, verify::Verification},
     domain::{agent::AgentDefinition, ids::HostName},
     ports::{definitions::Definitions, hub::HubError, store::Store},
     services::{
@@ -36,6 +36,7 @@ pub struct ApiContext {
     pub plugins: Arc<dyn PluginDirectory>,
     pub metrics: Arc<Metrics>,
     pub access: Arc<Access>,
+    pub verification: Arc<Verification>,
     /// This host's part in the election; nothing where it does not bid.
     pub office: Option<Office>,
     pub forwarder: Forwarder,

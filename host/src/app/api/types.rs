@@ -5,12 +5,17 @@
 
 mod agents;
 mod queue;
+mod verify;
 
 use std::collections::BTreeMap;
 
 pub use agents::{AgentChange, AgentList, AgentRow};
 pub use queue::{DeadAnswer, DeadRequest, ItemList, PriorityView, QueueStatsView};
 use serde::{Deserialize, Serialize};
+pub use verify::{
+    BreakerExercise, BreakerSight, DestroyedScope, JoinedScope, LeftScope, LoadAnswer, LoadRequest, ProbeItem, RunView,
+    ScopeRequest, VerifyFacts,
+};
 
 /// `GET /api/v1/status`.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]

@@ -69,6 +69,8 @@ impl Election {
             std::future::pending::<Infallible>().await
         };
         let end = tokio::select! {
+            // Its end first: a task that has returned because the term was over has not ended by itself.
+            biased;
             end = self.hold(term, fence, sent, shutdown) => Ok(end),
             Some(joined) = tasks.join_next() => Err(match joined {
                 Ok(Ok(())) => anyhow!("a leader task ended by itself"),

@@ -1,0 +1,82 @@
+//! I3 and I7: once all has calmed down, every acknowledged submit has ended, nothing is unread, and the hosts work.
+
+use super::Violation;
+use crate::history::{At, Nemesis, Record, What};
+
+pub(super) fn check(history: &[Record]) -> Vec<Violation> {
+    let lost = |record: &&Record| record.what == What::Nemesis(Nemesis::DataLost);
+    let kept_since = history
+        .iter()
+        .filter(lost)
+        .map(|record| record.until)
+        .max()
+        .unwrap_or_default();
+    let mut found = Vec::new();
+    for record in history {
+        match &record.what {
+            What::Became { item, state, .. } if !matches!(state.as_deref(), Some("done" | "dead")) => {
+                let Some(submit) = acknowledged(history, item, kept_since) else {
+                    continue;
+                };
+                let why = match state {
+                    None => format!("item {item} was acknowledged and is gone"),
+                    Some(state) => format!("item {item} was acknowledged and is still {state} in the end"),
+                };
+                found.push(Violation::new("I3", why, &[submit, record]));
+            }
+            What::Unread { agent, count } if *count > 0 => {
+                let why = format!("{agent} was never activated for {count} notifications");
+                found.push(Violation::new("I3", why, &[record]));
+            }
+            What::Nemesis(Nemesis::Calm) => found.extend(idle(history, record)),
+            _ => {}
+        }
+    }
+    found
+}
+
+fn acknowledged<'a>(history: &'a [Record], item: &str, since: At) -> Option<&'a Record> {
+    history.iter().find(|record| {
+        record.from >= since && matches!(&record.what, What::Submitted { item: submitted, .. } if submitted == item)
+    })
+}
+
+/// Hosts that were started and did nothing any more once it was calm.
+fn idle(history: &[Record], calm: &Record) -> Vec<Violation> {
+    let mut hosts: Vec<&Record> = Vec::new();
+    for record in history {
+        if record.what == What::Nemesis(Nemesis::Started) && !hosts.iter().any(|known| known.host == record.host) {
+            hosts.push(record);
+        }
+    }
+    let works = |host: &Record| {
+        history
+            .iter()
+            .any(|record| record.host == host.host && record.from > calm.from && matches!(record.what, What::Store(_)))
+    };
+    let idle = hosts.into_iter().filter(|host| !works(host));
+    idle.map(|host| Violation::new("I7", format!("{} did not resume", host.host), &[host, calm]))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_host_that_does_not_resume_is_found() {
+        let record = |seconds, what| Record {
+            from: Duration::from_secs(seconds),
+            until: Duration::from_secs(seconds),
+            host: "h1".to_owned(),
+            what,
+        };
+        let history = [
+            record(1, What::Nemesis(Nemesis::Started)),
+            record(2, What::Nemesis(Nemesis::Calm)),
+        ];
+        assert_eq!(check(&history)[0].promise, "I7");
+    }
+}
