@@ -60,27 +60,6 @@ local function many(command, key, list)
   for from = 1, #list, 4000 do call(command, key, unpack(list, from, math.min(from + 3999, #list))) end
 end
 
--- Write what is gathered for sorted sets: before they are read again, and at the end.
-local function flush_sets()
-  for key, number in pairs(heads) do call('ZREMRANGEBYRANK', key, 0, number - 1) end
-  for key, list in pairs(removed) do many('ZREM', key, list) end
-  for key, list in pairs(added) do many(key == AGES and 'RPUSH' or 'ZADD', key, list) end
-  for key, of_key in pairs(members) do
-    local adds, drops = {}, {}
-    for member, score in pairs(of_key) do
-      if score then
-        adds[#adds + 1] = score
-        adds[#adds + 1] = member
-      else
-        drops[#drops + 1] = member
-      end
-    end
-    many('ZREM', key, drops)
-    many('ZADD', key, adds)
-  end
-  heads, removed, added, members = {}, {}, {}, {}
-end
-
 -- A key of the wrong type is to be found before anything is written: by this command, or by the first write.
 local function check(command, key)
   local unsure = not sure[key]
@@ -99,6 +78,28 @@ local function check_types()
   if next(acting) ~= nil then check('HLEN', ACTIVE) end
   for _, entry in ipairs(outside) do check('HLEN', entry[1]) end
   if #events > 0 then check('XLEN', EVENTS) end
+end
+
+-- Write what is gathered for sorted sets: before they are read again, and at the end.
+local function flush_sets()
+  check_types()
+  for key, number in pairs(heads) do call('ZREMRANGEBYRANK', key, 0, number - 1) end
+  for key, list in pairs(removed) do many('ZREM', key, list) end
+  for key, list in pairs(added) do many(key == AGES and 'RPUSH' or 'ZADD', key, list) end
+  for key, of_key in pairs(members) do
+    local adds, drops = {}, {}
+    for member, score in pairs(of_key) do
+      if score then
+        adds[#adds + 1] = score
+        adds[#adds + 1] = member
+      else
+        drops[#drops + 1] = member
+      end
+    end
+    many('ZREM', key, drops)
+    many('ZADD', key, adds)
+  end
+  heads, removed, added, members = {}, {}, {}, {}
 end
 
 -- Remove entries from a list of old: they are its last, unless somebody else has been there.
@@ -141,7 +142,6 @@ local function flush()
   for field, by in pairs(counts) do
     if by ~= 0 then set(field, format('%d', (read(field) or 0) + by)) end
   end
-  check_types()
   flush_sets()
   for key, steps in pairs(shown) do flush_shown(key, steps) end
   if next(acting) ~= nil then flush_acting() end
