@@ -80,9 +80,7 @@ local function check_types()
   if #events > 0 then check('XLEN', EVENTS) end
 end
 
--- Write what is gathered for sorted sets: before they are read again, and at the end.
-local function flush_sets()
-  check_types()
+local function write_sets()
   for key, number in pairs(heads) do call('ZREMRANGEBYRANK', key, 0, number - 1) end
   for key, list in pairs(removed) do many('ZREM', key, list) end
   for key, list in pairs(added) do many(key == AGES and 'RPUSH' or 'ZADD', key, list) end
@@ -100,6 +98,13 @@ local function flush_sets()
     many('ZADD', key, adds)
   end
   heads, removed, added, members = {}, {}, {}, {}
+end
+
+-- Write what is gathered for sorted sets, before they are read again.
+local function flush_sets()
+  if next(heads) == nil and next(removed) == nil and next(added) == nil and next(members) == nil then return end
+  check_types()
+  write_sets()
 end
 
 -- Remove entries from a list of old: they are its last, unless somebody else has been there.
@@ -142,7 +147,8 @@ local function flush()
   for field, by in pairs(counts) do
     if by ~= 0 then set(field, format('%d', (read(field) or 0) + by)) end
   end
-  flush_sets()
+  check_types()
+  write_sets()
   for key, steps in pairs(shown) do flush_shown(key, steps) end
   if next(acting) ~= nil then flush_acting() end
   for _, entry in ipairs(outside) do
