@@ -33,7 +33,7 @@ const TTL: Duration = Duration::from_secs(60);
 pub async fn report() {
     for leads in [true, false] {
         let server = Server::start();
-        let (leader, follower) = (store(&server, "").await.store(), store(&server, "").await.store());
+        let (leader, follower) = (store(&server, "", 0).await.store(), store(&server, "", 0).await.store());
         let first = bid("leader");
         let won = leader.leadership.acquire(&first).await.unwrap();
         let Acquired::Won(term) = won else { panic!("{won:?}") };

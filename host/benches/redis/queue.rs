@@ -31,9 +31,10 @@ pub struct Queue {
 }
 
 impl Queue {
-    pub async fn connect(server: &Server, prefix: &str) -> Queue {
+    /// `fairness` as in the policy: with 0 claims leave lower priorities alone.
+    pub async fn connect(server: &Server, prefix: &str, fairness: u32) -> Queue {
         Queue {
-            store: store(server, prefix).await.store(),
+            store: store(server, prefix, fairness).await.store(),
         }
     }
 
@@ -41,7 +42,8 @@ impl Queue {
         &self.store.queue
     }
 
-    /// Queue so many items of the lowest priority, which are never reached, and open as many breakers of other agents.
+    /// Queue so many items of the lowest priority, which are never reached, and force open the breakers of as many other
+    /// agents, 10⁴ at most.
     pub async fn fill(&self, depth: usize) {
         let numbers: Vec<usize> = (1_000_000..1_000_000 + depth).collect();
         for some in numbers.chunks(ENQUEUED) {
@@ -121,13 +123,14 @@ impl Queue {
     }
 }
 
-pub async fn store(server: &Server, prefix: &str) -> RedisStore {
+pub async fn store(server: &Server, prefix: &str, fairness: u32) -> RedisStore {
     let config = RedisConfig {
         ca_file: None,
         url: server.url().into(),
         key_prefix: prefix.to_owned(),
         policy: StorePolicy {
             max_queue: 100_000_000,
+            fairness,
             ..StorePolicy::default()
         },
         call_timeout: Duration::from_secs(30),

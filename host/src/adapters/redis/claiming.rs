@@ -64,11 +64,8 @@ impl RedisStore {
             }
         }
         if !unreadable.is_empty() {
-            // Tokens that have claimed nothing are good for the next call.
-            let first = request.tokens.first().filter(|_| claims.claimed.is_empty());
             self.calls
                 .script(&self.calls.scripts.bury)
-                .arg(first.map(ToString::to_string).unwrap_or_default())
                 .args(unreadable)
                 .run()
                 .await?;

@@ -158,8 +158,8 @@ mod tests {
     #[tokio::test]
     async fn what_comes_meanwhile_goes_together() {
         let doubler = Doubler::new(1000);
-        let answers = join_all((0..300).map(|n| doubler.call(n, LONG))).await;
-        for (n, answer) in (0u32..).zip(answers) {
+        let answers = join_all((20..320).map(|n| doubler.call(n, LONG))).await;
+        for (n, answer) in (20u32..).zip(answers) {
             assert_eq!(answer, Some(Ok(n * 2)));
         }
         assert!(doubler.sent().len() <= 4, "{:?}", doubler.sent());

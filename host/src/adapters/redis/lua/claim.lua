@@ -19,9 +19,9 @@ local lease_text, now_text = sorted(lease_end), sorted(now)
 local avoid = {}
 for n = 5 + wanted, #ARGV do avoid[ARGV[n]] = true end
 
--- One call's claims are kept by its first token, as their ids in the order of its tokens.
-local call_field = 'b' .. ARGV[5]
-read_together({ 'cp', call_field, 'cd0', 'cd1', 'cd2' })
+local first_asked = { 'cp', 'cd0', 'cd1', 'cd2' }
+for n = 5, 4 + wanted do first_asked[n] = 't' .. ARGV[n] end
+read_together(first_asked)
 -- Claims in a row for which a lower priority was passed over.
 local passed_over = tonumber(known.cp or 0)
 local passed_before = passed_over
@@ -58,38 +58,41 @@ local function foresee(buffer)
   end
 end
 
-local buffers, at, left, most = {}, {}, { [0] = 0, 0, 0 }, wanted
+local buffers, at, walked, stale, most = {}, {}, { [0] = 0, 0, 0 }, false, wanted
+-- The head has been seen to: it is being removed, or left to others.
+local function taken(rank) at[rank], walked[rank] = at[rank] + 1, walked[rank] + 1 end
+
 -- The first ready item of a priority that is not left to others, as its member.
 local function head(rank)
   while true do
     local buffer = buffers[rank]
     if not buffer then
-      flush_sets()
-      -- What was taken is gone by now: what is left to others stands before what is to be read.
-      buffer = call('ZRANGE', READY[rank], left[rank], left[rank] + most - 1)
+      if stale then
+        flush_sets()
+        stale, walked = false, { [0] = 0, 0, 0 }
+      end
+      -- What was walked is still there, until it is written that it is not.
+      buffer = call('ZRANGE', READY[rank], walked[rank], walked[rank] + most - 1)
       sure[READY[rank]] = true
-      at[rank] = 1
+      at[rank], buffer.last = 1, #buffer < most
       foresee(buffer)
       buffers[rank] = buffer
     end
     local member = buffer[at[rank]]
     if not member then
-      if at[rank] == 1 then return nil end
+      if buffer.last then return nil end
       buffers[rank], most = nil, math.min(most * 4, 128)
     elseif avoid[buffer.agents[at[rank]]] then
-      at[rank], left[rank] = at[rank] + 1, left[rank] + 1
+      taken(rank)
     else
       return member
     end
   end
 end
 
--- It is being removed.
-local function taken(rank) at[rank] = at[rank] + 1 end
-
 -- An item became ready: it may stand before what was read.
 local function restart(rank)
-  if rank then buffers[rank], left[rank] = nil, 0 end
+  if rank then buffers, stale = {}, true end
 end
 
 -- Give up on an entry that Warren can't have written.
@@ -104,7 +107,6 @@ local function bury(id, agent, rank, member, seq, body, problem)
   return release_waiting(agent, a)
 end
 
-local ids = {}
 -- The common case: a plain item of a plain agent.
 local function claim_plain(rank, member, id, agent, token)
   local asked, place, flag = buffers[rank].asked, 3 * at[rank], byte(member, 37)
@@ -120,6 +122,7 @@ local function claim_plain(rank, member, id, agent, token)
   end
   text = 'a\t' .. token .. leased .. sub(standing, fixed, fixed + 14) .. by_host .. sub(text, 15)
   set(asked[place - 2], text)
+  set('t' .. token, id)
   set(asked[place], 'b' .. id .. '\n' .. now_text .. sub(standing, fixed + 15))
   local ready, leases = for_key(removed, READY[rank]), for_key(added, LEASES)
   local n = #leases
@@ -144,6 +147,7 @@ local function activate(id, m, a, token)
   enter(id, m, a, 'a')
   a[A_STARTED] = now
   save_item(id, m)
+  set('t' .. token, id)
   known['m' .. id] = item_text(m)
   tell_claim(id)
 end
@@ -171,7 +175,7 @@ local function try(rank, member, token)
   end
   local a = agent_of(agent, m[NAME])
   if heed_reset(agent, a) then
-    for n = 0, 2 do restart(n) end
+    restart(0)
   end
   local state, note, due, by_breaker = place(a, m)
   if state == 'q' and others[agent] then
@@ -224,31 +228,23 @@ local function next_claim(token)
   end
 end
 
-local earlier = known[call_field]
-if earlier then
-  -- A repeat: the same claims, as far as they last.
-  for n = 1, wanted do
-    local token, id = ARGV[4 + n], sub(earlier, 36 * n - 35, 36 * n)
+for n = 1, wanted do
+  local token = ARGV[4 + n]
+  local id = known['t' .. token]
+  if id then
+    -- A repeat: the same claim, while it lasts.
     local text = #id == 36 and read('m' .. id)
     if text and sub(text, 1, 38) == 'a\t' .. token then tell_claim(id) end
+  elseif not exhausted and moves < MOST_MOVES then
+    next_claim(token)
   end
-  return answer
-end
-for n = 1, wanted do
-  local id = next_claim(ARGV[4 + n])
-  if not id then break end
-  ids[n] = id
-end
-if #ids > 0 then
-  set(call_field, table.concat(ids))
-  note_age('f' .. call_field)
 end
 if passed_over ~= passed_before then set('cp', passed_over) end
 answer[1] = moves >= MOST_MOVES and 1 or 0
 -- Who was taken from the head of a set goes with one word.
 for rank = 0, 2 do
   local ready = removed[READY[rank]]
-  if ready and left[rank] == 0 and buffers[rank] and #ready == at[rank] - 1 and not members[READY[rank]] then
+  if ready and #ready == walked[rank] and not stale and not members[READY[rank]] then
     heads[READY[rank]], removed[READY[rank]] = #ready, nil
   end
 end

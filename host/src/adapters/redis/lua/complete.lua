@@ -28,7 +28,8 @@ read_together(agents)
 local function ended_before(id, token)
   local text = known['m' .. id]
   if text and sub(text, 1, 38) == 'e\t' .. token then return done end
-  local claim = unpacked(read('t' .. token), 't' .. token)
+  local claim = read('t' .. token)
+  claim = claim and #claim ~= 36 and unpacked(claim, 't' .. token)
   if claim and claim[1] == id and (claim[2] == 'dead' or claim[2] == 'retry') then return { claim[2], claim[3], claim[4] } end
   return stale
 end

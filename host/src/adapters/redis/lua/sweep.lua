@@ -45,11 +45,17 @@ end
 
 -- The first of the list are the oldest.
 local aged, last_old = call('LRANGE', AGES, 0, MOST - 1), sorted(math.max(now - KEEP_DONE, 0))
-local passed = 0
+local passed, records = 0, {}
+for n = 1, #aged do
+  if sub(aged[n], 1, 15) < last_old and sub(aged[n], 16, 16) == 'e' then records[#records + 1] = 'm' .. sub(aged[n], 17) end
+end
+read_together(records)
 while passed < #aged and sub(aged[passed + 1], 1, 15) < last_old do
   passed = passed + 1
   local what = sub(aged[passed], 17)
   if sub(aged[passed], 16, 16) == 'e' then
+    local token = match(known['m' .. what] or '', '^e\t([^\t]+)')
+    if token then unset('t' .. token) end
     unset('i' .. what)
     unset('m' .. what)
     put_in(ORDER, what, false)

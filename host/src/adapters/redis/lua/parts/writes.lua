@@ -60,8 +60,27 @@ local function many(command, key, list)
   for from = 1, #list, 4000 do call(command, key, unpack(list, from, math.min(from + 3999, #list))) end
 end
 
--- Write what is gathered for sorted sets: before they are read again, and at the end.
-local function flush_sets()
+-- A key of the wrong type is to be found before anything is written: by this command, or by the first write.
+local function check(command, key)
+  local unsure = not sure[key]
+  sure[key] = true
+  if first_key and unsure then call(command, key) end
+  first_key = first_key or key
+end
+
+-- In the order in which they are written.
+local function check_types()
+  for key in pairs(heads) do check('ZCARD', key) end
+  for key in pairs(removed) do check('ZCARD', key) end
+  for key in pairs(added) do check(key == AGES and 'LLEN' or 'ZCARD', key) end
+  for key in pairs(members) do check('ZCARD', key) end
+  for key in pairs(shown) do check('LLEN', key) end
+  if next(acting) ~= nil then check('HLEN', ACTIVE) end
+  for _, entry in ipairs(outside) do check('HLEN', entry[1]) end
+  if #events > 0 then check('XLEN', EVENTS) end
+end
+
+local function write_sets()
   for key, number in pairs(heads) do call('ZREMRANGEBYRANK', key, 0, number - 1) end
   for key, list in pairs(removed) do many('ZREM', key, list) end
   for key, list in pairs(added) do many(key == AGES and 'RPUSH' or 'ZADD', key, list) end
@@ -81,24 +100,11 @@ local function flush_sets()
   heads, removed, added, members = {}, {}, {}, {}
 end
 
--- A key of the wrong type is to be found before anything is written: by this command, or by the first write.
-local function check(command, key)
-  local unsure = not sure[key]
-  sure[key] = true
-  if first_key and unsure then call(command, key) end
-  first_key = first_key or key
-end
-
--- In the order in which they are written.
-local function check_types()
-  for key in pairs(heads) do check('ZCARD', key) end
-  for key in pairs(removed) do check('ZCARD', key) end
-  for key in pairs(added) do check(key == AGES and 'LLEN' or 'ZCARD', key) end
-  for key in pairs(members) do check('ZCARD', key) end
-  for key in pairs(shown) do check('LLEN', key) end
-  if next(acting) ~= nil then check('HLEN', ACTIVE) end
-  for _, entry in ipairs(outside) do check('HLEN', entry[1]) end
-  if #events > 0 then check('XLEN', EVENTS) end
+-- Write what is gathered for sorted sets, before they are read again.
+local function flush_sets()
+  if next(heads) == nil and next(removed) == nil and next(added) == nil and next(members) == nil then return end
+  check_types()
+  write_sets()
 end
 
 -- Remove entries from a list of old: they are its last, unless somebody else has been there.
@@ -142,7 +148,7 @@ local function flush()
     if by ~= 0 then set(field, format('%d', (read(field) or 0) + by)) end
   end
   check_types()
-  flush_sets()
+  write_sets()
   for key, steps in pairs(shown) do flush_shown(key, steps) end
   if next(acting) ~= nil then flush_acting() end
   for _, entry in ipairs(outside) do
