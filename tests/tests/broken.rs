@@ -83,8 +83,8 @@ fn i1_an_enqueue_without_the_fence() {
 
 #[test]
 fn i1_a_lease_without_a_new_term() {
-    let next = "local term = math.max(tonumber(kept[1] or 0), known_term) + 1";
-    let mut cluster = cluster(2, &[("leader_acquire", next, "local term = 1")]);
+    let next = "term = math.max(tonumber(kept[1] or 0), known_term) + 1";
+    let mut cluster = cluster(2, &[("leader_acquire", next, "term = 1")]);
     let old = cluster.leader();
     cluster.terminate(old);
     cluster.new_leader(old);

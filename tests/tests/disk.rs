@@ -136,11 +136,15 @@ fn a_full_disk_at_the_start_is_said() {
     let data = setup.path("small/data");
     fs::create_dir(&data).unwrap();
     fill(&mount.0);
-    let words = setup
-        .set("host.data_dir", &format!("{data:?}"))
-        .cli(&["run"])
-        .refused(1)
-        .to_owned();
+    let setup = setup.set("host.data_dir", &format!("{data:?}"));
+    let words = setup.cli(&["run"]).refused(1).to_owned();
+    assert!(
+        words.contains("small/data/api-token") && words.contains("has space left"),
+        "{words}"
+    );
+    // With a token of its own the store is the first that wants to write.
+    let setup = setup.set("api.token", "\"a-token-of-the-test-s-own\"");
+    let words = setup.cli(&["run"]).refused(1).to_owned();
     assert!(
         words.contains("small/data/warren.db") && words.contains("has space left"),
         "{words}"

@@ -38,7 +38,12 @@ pub fn load_or_create(config: &Config) -> anyhow::Result<Secret> {
         return Ok(token);
     }
     let path = config.token_file();
-    create(&path).with_context(|| format!("the API token: {} can't be made", path.display()))?;
+    create(&path).with_context(|| {
+        format!(
+            "the API token: {} can't be made; check that its folder can be written to and has space left",
+            path.display()
+        )
+    })?;
     secret::read(&path).map_err(|message| anyhow!("the API token: {message}"))
 }
 

@@ -2,7 +2,7 @@
 
 use proptest::{
     prelude::{BoxedStrategy, Strategy},
-    test_runner::{Config, TestCaseError, TestError, TestRunner},
+    test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner},
 };
 use tokio::runtime::Builder;
 use warren::{domain::ending::Reason, ports::store::StorePolicy};
@@ -20,6 +20,8 @@ use super::{
 const CASES: u32 = 5000;
 /// The longest sequence that one may be left with.
 const STEPS: usize = 40;
+/// Tries to shorten a sequence.
+const SHRINKS: u32 = 50_000;
 
 /// A store that believes in another policy, or hears something else than it is told.
 struct Mistaken {
@@ -52,9 +54,13 @@ fn found_out(
     let config = Config {
         cases,
         failure_persistence: None,
+        // By default it ends after a number of tries that leaves some sequences long.
+        max_shrink_iters: SHRINKS,
         ..Config::default()
     };
-    let checked = TestRunner::new(config).run(&(policies(), steps), |(policy, steps)| {
+    // Whether a mistake is found must not be luck: the same sequences each time.
+    let dice = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let checked = TestRunner::new_with_rng(config, dice).run(&(policies(), steps), |(policy, steps)| {
         let mut believed = policy.clone();
         believes(&mut believed);
         let mut store = Mistaken {
