@@ -76,6 +76,34 @@ async fn an_end_that_nobody_waits_for_any_more_is_one_all_the_same() {
 }
 
 #[tokio::test]
+async fn who_comes_as_the_last_listener_leaves_misses_no_end() {
+    let harness = RedisHarness::fresh(policy()).await;
+    let store = harness.store();
+    for n in 0..300 {
+        let item = direct(&format!("a{n}"));
+        add_ready(&store, &item).await;
+        // Ends are listened to for somebody only: when this time is over, Redis is told to send no more of them.
+        store
+            .queue
+            .wait_for_end(item.id, std::time::Duration::ZERO)
+            .await
+            .unwrap();
+        let claimed = claim_one(&store).await;
+        let end = completion(&claimed, Ending::new(Reason::Ok, ""));
+        let (ended, done) = tokio::join!(
+            tokio::time::timeout(DEADLINE, store.queue.wait_for_end(item.id, seconds(3600))),
+            store.queue.complete(&end),
+        );
+        done.unwrap();
+        assert_eq!(
+            ended.expect("told").unwrap().unwrap().state,
+            ItemState::Done,
+            "round {n}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn wakes_up_again_while_there_is_something_left() {
     let harness = RedisHarness::fresh(policy()).await;
     let store = harness.store();

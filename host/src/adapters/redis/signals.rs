@@ -31,7 +31,7 @@ const SILENCE: Duration = Duration::from_secs(15);
 pub(super) enum Signal {
     Event,
     Ended(ItemId),
-    /// The connection was made anew: anything may have happened meanwhile.
+    /// Redis was not listened to for a moment: anything may have happened meanwhile.
     Anything,
 }
 
@@ -192,6 +192,10 @@ impl Listener {
                 }
                 heard.ends = wants;
                 self.signals.heard.send_replace(heard);
+                if wants {
+                    // Who came while the subscription was being ended was told that it stands: ends may have been missed.
+                    let _ = self.signals.told.send(Signal::Anything);
+                }
             }
             tokio::select! {
                 changed = wanted.changed() => if changed.is_err() { return },
