@@ -111,11 +111,8 @@ async fn dead(store: &Store) -> u64 {
     store.queue.stats().await.unwrap().dead
 }
 
-/// Whatever bytes are pushed: each is an item that runs, or a dead letter.
-#[tokio::test]
-async fn no_bytes_stop_the_queue() {
-    let harness = RedisHarness::fresh(policy()).await;
-    let store = harness.store();
+/// Entries of all kinds, few of which are items.
+fn entries() -> Vec<Vec<u8>> {
     let of = |name: &str, from: &str, to: &str| {
         let plain = json!({
             "agent_id": format!("id-{name}"), "agent_name": name, "task_type": "discovery", "priority": "normal",
@@ -127,7 +124,7 @@ async fn no_bytes_stop_the_queue() {
     };
     let time = "1700000000.5";
     let nested = format!("{}1{}", "[".repeat(5000), "]".repeat(5000));
-    let entries: Vec<Vec<u8>> = vec![
+    let mut entries: Vec<Vec<u8>> = vec![
         b"\xff\xfe\x00\x01".to_vec(),
         b"null".to_vec(),
         b"\"text\"".to_vec(),
@@ -164,10 +161,20 @@ async fn no_bytes_stop_the_queue() {
     let mut raw = of("n27", "id-n27", "XX");
     let at = raw.windows(2).position(|pair| pair == b"XX").unwrap();
     raw[at] = 0xff;
-    for (n, entry) in entries.iter().chain([&raw]).enumerate() {
+    entries.push(raw);
+    entries
+}
+
+/// Whatever bytes are pushed: each is an item that runs, or a dead letter.
+#[tokio::test]
+async fn no_bytes_stop_the_queue() {
+    let harness = RedisHarness::fresh(policy()).await;
+    let store = harness.store();
+    let entries = entries();
+    for (n, entry) in entries.iter().enumerate() {
         push(&harness, LISTS[n % 3], entry).await;
     }
-    let pushed = entries.len() as u64 + 1;
+    let pushed = entries.len() as u64;
     let good = direct("good");
     add_ready(&store, &good).await;
     let (mut ran, mut rounds) = (Vec::new(), 0);

@@ -176,6 +176,8 @@ async fn a_server_that_dies_under_scripts_leaves_nothing_half_done() {
         while let Some(done) = calls.join_next().await {
             done.unwrap();
         }
+        // Nobody may have noticed yet that the connection broke.
+        until_done(|| store.queue.stats()).await;
         let seen = Seen::read(&store).await;
         super::redis_shows::agree(harness.beside().await, &seen).await.unwrap();
     }

@@ -151,8 +151,66 @@ impl Lived {
 
     /// What hosts and operators ask of a store.
     async fn ask(&self, n: usize) -> Result<(), StoreError> {
-        let (store, claimed, fence) = (&self.store, &self.claimed, &self.fence);
-        let (queue, agents, leadership) = (&store.queue, &store.agents, &store.leadership);
+        match n {
+            0..10 => self.ask_of_the_queue(n).await,
+            10..17 => self.ask_of_the_leader(n).await,
+            17..20 => self.ask_of_agents(n).await,
+            _ => self.read(n).await,
+        }
+    }
+
+    async fn ask_of_the_queue(&self, n: usize) -> Result<(), StoreError> {
+        let (queue, claimed, agents) = (&self.store.queue, &self.claimed, &self.store.agents);
+        match n {
+            0 => queue.enqueue(Some(&self.fence), vec![inbox("f", 1)]).await.map(drop),
+            1 => {
+                let many = vec![inbox("f", 1), direct("g"), discovery("g"), direct("e"), inbox("b", 7)];
+                queue.enqueue(None, many).await.map(drop)
+            }
+            2 => queue.claim(&request(&host("h1"), 3)).await.map(drop),
+            3 => {
+                let ending = Ending::new(Reason::Trap, "");
+                queue.complete(&completion(claimed, ending)).await.map(drop)
+            }
+            4 => {
+                let (item, token) = (claimed.item.id, claimed.token);
+                queue.give_back(item, token, GiveBack::Shutdown).await
+            }
+            5 => agents.set_paused(&agent("b"), true).await.map(drop),
+            6 => {
+                let command = BreakerCommand::ForceOpen;
+                agents.command_breaker(&agent("b"), command).await.map(drop)
+            }
+            7 => queue.sweep().await.map(drop),
+            8 => queue.requeue_dead(&[self.dead]).await.map(drop),
+            _ => queue.purge_dead(&[self.dead]).await.map(drop),
+        }
+    }
+
+    async fn ask_of_the_leader(&self, n: usize) -> Result<(), StoreError> {
+        let (leadership, fence) = (&self.store.leadership, &self.fence);
+        match n {
+            10 => leadership.renew(fence, TTL).await,
+            11 => leadership.acquire(&self.leads).await.map(drop),
+            12 => leadership.release(fence).await,
+            13 => leadership.reserve(fence, &host("h2"), seconds(2)).await,
+            14 => leadership.save_state(fence, "a state").await,
+            15 => self.store.hosts.beat(&self.leads.holder, "{}", TTL).await,
+            _ => {
+                let event = NewEvent {
+                    kind: "store_lost_data",
+                    host: Some(host("h1")),
+                    agent: None,
+                    item: None,
+                    detail: String::new(),
+                };
+                self.store.events.append(event).await
+            }
+        }
+    }
+
+    async fn ask_of_agents(&self, n: usize) -> Result<(), StoreError> {
+        let (store, claimed) = (&self.store, &self.claimed);
         let scope = StateScope {
             agent: claimed.item.agent_id.clone(),
             item: claimed.item.id,
@@ -164,65 +222,29 @@ impl Lived {
             value: 60,
         };
         match n {
-            0 => queue.enqueue(Some(fence), vec![inbox("f", 1)]).await.map(drop),
-            1 => {
-                let many = vec![inbox("f", 1), direct("g"), discovery("g"), direct("e"), inbox("b", 7)];
-                queue.enqueue(None, many).await.map(drop)
+            17 => store.effects.begin(&comment(claimed, "n")).await.map(drop),
+            18 => store.agent_state.set(&scope, "k", b"v", &quota).await.map(drop),
+            _ => {
+                let plugin = PluginName::new("p").unwrap();
+                store.plugins.generation(&plugin, &Digest([7; 32])).await.map(drop)
             }
-            2 => queue.claim(&request(&host("h1"), 3)).await.map(drop),
-            3 => {
-                let ending = Ending::new(Reason::Trap, "");
-                queue.complete(&completion(claimed, ending)).await.map(drop)
-            }
-            4 => {
-                queue
-                    .give_back(claimed.item.id, claimed.token, GiveBack::Shutdown)
-                    .await
-            }
-            5 => agents.set_paused(&agent("b"), true).await.map(drop),
-            6 => {
-                let command = BreakerCommand::ForceOpen;
-                agents.command_breaker(&agent("b"), command).await.map(drop)
-            }
-            7 => queue.sweep().await.map(drop),
-            8 => queue.requeue_dead(&[self.dead]).await.map(drop),
-            9 => queue.purge_dead(&[self.dead]).await.map(drop),
-            10 => leadership.renew(fence, TTL).await,
-            11 => leadership.acquire(&self.leads).await.map(drop),
-            12 => leadership.release(fence).await,
-            13 => leadership.reserve(fence, &host("h2"), seconds(2)).await,
-            14 => leadership.save_state(fence, "a state").await,
-            15 => store.effects.begin(&comment(claimed, "n")).await.map(drop),
-            16 => store.agent_state.set(&scope, "k", b"v", &quota).await.map(drop),
-            17 => store.hosts.beat(&self.leads.holder, "{}", TTL).await,
-            18 => store
-                .plugins
-                .generation(&PluginName::new("p").unwrap(), &Digest([7; 32]))
-                .await
-                .map(drop),
-            19 => {
-                let event = NewEvent {
-                    kind: "store_lost_data",
-                    host: Some(host("h1")),
-                    agent: None,
-                    item: None,
-                    detail: String::new(),
-                };
-                store.events.append(event).await
-            }
-            20 => queue.health().await.map(drop),
-            21 => queue.stats().await.map(drop),
-            22 => queue
-                .items(&ItemFilter {
-                    limit: 10,
-                    ..ItemFilter::default()
-                })
-                .await
-                .map(drop),
-            23 => agents.in_backoff(10).await.map(drop),
-            24 => leadership.candidates().await.map(drop),
+        }
+    }
+
+    async fn read(&self, n: usize) -> Result<(), StoreError> {
+        let store = &self.store;
+        let filter = ItemFilter {
+            limit: 10,
+            ..ItemFilter::default()
+        };
+        match n {
+            20 => store.queue.health().await.map(drop),
+            21 => store.queue.stats().await.map(drop),
+            22 => store.queue.items(&filter).await.map(drop),
+            23 => store.agents.in_backoff(10).await.map(drop),
+            24 => store.leadership.candidates().await.map(drop),
             25 => store.hosts.list().await.map(drop),
-            _ => leadership.leader().await.map(drop),
+            _ => store.leadership.leader().await.map(drop),
         }
     }
 

@@ -12,9 +12,13 @@ pub(super) fn of(history: &[Record]) -> Vec<Vec<Record>> {
     for cut in history {
         let copied = match cut.what {
             What::Nemesis(Nemesis::DataLost) => {
-                // What happened while the data was being lost is left out.
                 known.extend(between(history, after, cut.from));
-                Vec::new()
+                // What happened while the data was being lost may have been done before or after.
+                let meanwhile = |record: &&Record| {
+                    let answered = record.until >= cut.from && record.until != NEVER;
+                    record.from >= after && record.from < cut.until && answered
+                };
+                history.iter().filter(meanwhile).filter_map(unknown).collect()
             }
             What::Nemesis(Nemesis::FailedOver { alone }) => {
                 known.extend(between(history, after, cut.until));
@@ -39,17 +43,26 @@ fn between(history: &[Record], after: At, before: At) -> impl Iterator<Item = Re
 
 /// What a replica has of all that was known; of what came or was under way while it was last copied to, nobody knows.
 fn copied(known: &[Record], cut: &Record, alone: At) -> Vec<Record> {
-    let kept = known.iter().filter(|record| record.from < alone).map(|record| {
-        let mut record = record.clone();
-        if record.until >= cut.from
-            && let What::Store(call) | What::Unknown(call) = record.what
-        {
-            record.until = NEVER;
-            record.what = What::Unknown(call.of_unknown_outcome());
-        }
-        record
-    });
+    let kept = known
+        .iter()
+        .filter(|record| record.from < alone)
+        .map(|record| match record.until {
+            until if until < cut.from => record.clone(),
+            _ => unknown(record).unwrap_or_else(|| record.clone()),
+        });
     kept.chain([cut.clone()]).collect()
+}
+
+/// A call of which nobody knows whether it was done.
+fn unknown(record: &Record) -> Option<Record> {
+    match record.what.clone() {
+        What::Store(call) | What::Unknown(call) => Some(Record {
+            until: NEVER,
+            what: What::Unknown(call.of_unknown_outcome()),
+            ..record.clone()
+        }),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -101,6 +114,11 @@ mod tests {
         };
         assert_eq!(terms(&both[1]), [Some(1), None, Some(2)]);
         let emptied = of(&history(Nemesis::DataLost));
-        assert_eq!(emptied, [vec![early], vec![late]], "what was under way is left out");
+        assert_eq!(emptied[0], [early]);
+        assert_eq!(
+            terms(&emptied[1]),
+            [None, None, Some(2)],
+            "before the loss, or after it"
+        );
     }
 }
