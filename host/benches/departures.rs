@@ -7,6 +7,7 @@
 use std::{env, process::ExitCode, time::Duration};
 
 use warren_tests::{
+    binary,
     host::Agent,
     hub::HubProcess,
     interrupt,
@@ -84,6 +85,7 @@ fn main() -> ExitCode {
         eprintln!("departures: can't listen for signals: {error}");
         return ExitCode::FAILURE;
     }
+    binary::built_by_cargo(env!("CARGO_BIN_EXE_warren"));
     println!("load average before: {}", load_average());
     // Hosts die here without their agents having killed them.
     let common = [("breaker.lease_losses", "1000000"), ("host.grace_period", "\"1s\"")];

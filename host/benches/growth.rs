@@ -10,7 +10,7 @@
 use std::{env, process::ExitCode, thread, time::Duration};
 
 use tokio::runtime::Builder;
-use warren_tests::{hub::HubProcess, interrupt};
+use warren_tests::{binary, hub::HubProcess, interrupt};
 
 use self::{
     calls::Call,
@@ -63,6 +63,7 @@ fn main() -> ExitCode {
         eprintln!("growth: can't listen for signals: {error}");
         return ExitCode::FAILURE;
     }
+    binary::built_by_cargo(env!("CARGO_BIN_EXE_warren"));
     println!("load average before: {}", load_average());
     let runtime = Builder::new_multi_thread()
         .worker_threads(2)

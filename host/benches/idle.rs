@@ -14,7 +14,7 @@ use std::{
 use redis::{Client, Connection};
 use rustix::process::Signal;
 use warren_tests::{
-    SOON, eventually,
+    SOON, binary, eventually,
     host::Agent,
     hub::HubProcess,
     interrupt,
@@ -63,6 +63,7 @@ fn main() -> ExitCode {
         eprintln!("idle: can't listen for signals: {error}");
         return ExitCode::FAILURE;
     }
+    binary::built_by_cargo(env!("CARGO_BIN_EXE_warren"));
     println!("load average before: {}", load_average());
     report(span);
     println!("load average after: {}", load_average());
