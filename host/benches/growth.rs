@@ -1,22 +1,21 @@
 //! Whether anything costs more because there is more of it: queued items, agents, open breakers; a hundred, ten thousand and a
 //! million of each, on a Redis of its own. What the Redis server is asked, in CPU time: an item's enqueueing, claim and
-//! completion; what idle hosts and operators ask for; and a host with nothing to do. The stores take turns in one run.
+//! completion; what idle hosts and operators ask for; and a host with nothing to do. Then what operators wait for. The stores take turns in one run.
 //!
 //! `cargo bench -p warren --bench growth`; a number behind `--` is the greatest size (10⁴ unless it is given; 10⁶ takes some
 //! minutes and 5 GB of memory).
 
 #![allow(clippy::unwrap_used, reason = "a bench that can't start has nothing to measure")]
 
-use std::{env, process::ExitCode, thread, time::Duration};
+use std::{env, process::ExitCode};
 
 use tokio::runtime::Builder;
-use warren_tests::{binary, hub::HubProcess, interrupt};
+use warren_tests::{binary, interrupt};
 
 use self::{
     calls::Call,
     load_average::load_average,
-    member::Member,
-    store::{Filled, Many, OPEN_FOR},
+    store::{Filled, Many},
 };
 
 #[path = "measuring/accounts.rs"]
@@ -29,6 +28,8 @@ mod items;
 mod load_average;
 #[path = "measuring/member.rs"]
 mod member;
+#[path = "growth/on_hosts.rs"]
+mod on_hosts;
 #[path = "growth/store.rs"]
 mod store;
 
@@ -42,9 +43,6 @@ const BATCH: usize = 32;
 /// Of each call: fewer than half of the smallest size.
 const CALLS: usize = 40;
 const STEPS: [&str; 3] = ["enqueue", "claim", "complete"];
-/// The first look at everything is behind a host by then.
-const SETTLED: Duration = Duration::from_secs(6);
-const WATCHED: Duration = Duration::from_secs(30);
 
 fn main() -> ExitCode {
     let given: Vec<String> = env::args()
@@ -83,7 +81,9 @@ fn main() -> ExitCode {
     for group in &mut groups {
         runtime.block_on(report(group));
     }
-    idle(&mut groups);
+    let hosts = on_hosts::start(&groups);
+    on_hosts::idle(&mut groups);
+    on_hosts::asked(&groups, &hosts);
     println!("load average after: {}", load_average());
     ExitCode::SUCCESS
 }
@@ -156,63 +156,4 @@ fn line(name: &str, values: &[f64]) {
         print!(" {value:>13.1} ({:>5.2}×)", value / values[0]);
     }
     println!();
-}
-
-/// What a host with nothing to do costs the server: one on each store, all at the same time. Where items are ready it has
-/// the role coordinator only: it would run them.
-fn idle(groups: &mut [Vec<Filled>]) {
-    let hub = HubProcess::start(&[]);
-    let open_for = format!("\"{}s\"", OPEN_FOR.as_secs());
-    let hosts: Vec<Member> = groups
-        .iter()
-        .flatten()
-        .map(|filled| host(filled, &hub, &open_for))
-        .collect();
-    for (host, filled) in hosts.iter().zip(groups.iter().flatten()) {
-        host.process.wait_ready();
-        warren_tests::eventually(
-            format!("that the host on {} leads", filled.name()),
-            warren_tests::SOON,
-            || host.leads().then_some(()),
-        );
-    }
-    pass(SETTLED);
-    let before: Vec<_> = groups.iter_mut().flatten().map(Filled::read).collect();
-    pass(WATCHED);
-    let mut before = before.into_iter();
-    for group in groups {
-        let (mut cpu, mut commands) = (Vec::new(), Vec::new());
-        for filled in group.iter_mut() {
-            let spent = filled.read() - before.next().expect("every store was read");
-            let a_second = spent.per_second(WATCHED.as_secs_f64());
-            cpu.push(a_second.cpu);
-            commands.push(a_second.total);
-        }
-        header(group, "an idle leader, a second");
-        line("CPU time of the server (µs)", &cpu);
-        line("commands, those in scripts too", &commands);
-        println!();
-    }
-}
-
-fn host(filled: &Filled, hub: &HubProcess, open_for: &str) -> Member {
-    let mut settings = vec![
-        ("queue.max_length", "100000000"),
-        ("breaker.threshold", "1"),
-        ("breaker.base", open_for),
-        ("breaker.max", open_for),
-    ];
-    if filled.many == Many::Items {
-        settings.push(("host.roles", "[\"coordinator\"]"));
-    }
-    Member::start("idle", &filled.server.url(), hub, &[], &settings)
-}
-
-/// Time passes; an end by Ctrl-C is noticed.
-fn pass(span: Duration) {
-    let until = std::time::Instant::now() + span;
-    while std::time::Instant::now() < until {
-        stop_if_asked();
-        thread::sleep(Duration::from_millis(100));
-    }
 }

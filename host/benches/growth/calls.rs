@@ -58,7 +58,7 @@ impl Call {
             Call::Sweep => drop(queue.sweep().await.unwrap()),
             Call::Stats => drop(queue.stats().await.unwrap()),
             Call::Backoff => drop(agents.in_backoff(100).await.unwrap()),
-            Call::Agents => drop(agents.agents(Some(&agent), 100).await.unwrap()),
+            Call::Agents => assert_eq!(agents.agents(None, 100).await.unwrap().len(), 100),
             Call::Agent => assert!(agents.agent(agent.as_str()).await.unwrap().is_some()),
             Call::Items => {
                 let filter = ItemFilter {
