@@ -6,16 +6,15 @@
 
 use std::{env, process::ExitCode, time::Duration};
 
-use warren_tests::{
-    binary,
-    host::Agent,
-    hub::HubProcess,
-    interrupt,
-    redis::{Keeps, RedisServer},
+use warren_tests::{binary, interrupt};
+
+use self::{
+    cluster::{Cluster, GRACE, SHORT_ITEM_LEASE, SHORT_LEASES, SHORT_TTL, SWEEP_EVERY},
+    load_average::load_average,
 };
 
-use self::{load_average::load_average, member::Member};
-
+#[path = "departures/cluster.rs"]
+mod cluster;
 #[path = "measuring/hosts.rs"]
 mod hosts;
 #[path = "departures/items.rs"]
@@ -33,7 +32,7 @@ mod table;
 #[path = "departures/watch.rs"]
 mod watch;
 
-/// Of hosts with the leases of users; and of hosts with short ones.
+/// The last two are of hosts with short leases, the others of hosts with the leases of users.
 const PARTS: [(&str, usize); 6] = [
     ("handover", 50),
     ("crash-at-default", 2),
@@ -42,36 +41,9 @@ const PARTS: [(&str, usize); 6] = [
     ("crash", 20),
     ("killed", 5),
 ];
-/// How many of the parts are of hosts with the leases of users.
-const AT_DEFAULT: usize = 4;
 /// The defaults of `warren.toml`.
 const TTL: Duration = Duration::from_secs(9);
 const ITEM_LEASE: Duration = Duration::from_secs(30);
-const SWEEP_EVERY: Duration = Duration::from_secs(1);
-/// Other than users have it (30 s): what a host that ends does not wait for is what is measured.
-const GRACE: Duration = Duration::from_secs(1);
-/// The short ones.
-const SHORT_TTL: Duration = Duration::from_secs(3);
-const SHORT_ITEM_LEASE: Duration = Duration::from_secs(6);
-
-struct Cluster {
-    members: Vec<Member>,
-    _hub: HubProcess,
-    _redis: RedisServer,
-}
-
-impl Cluster {
-    fn start(settings: &[(&str, &str)]) -> Cluster {
-        let mut agents = load::agents();
-        agents.push(Agent::echo("echo"));
-        let (hub, redis) = (HubProcess::start(&["echo"]), RedisServer::start(Keeps::Everything, &[]));
-        Cluster {
-            members: hosts::start(3, |_| redis.url(), &hub, &agents, settings),
-            _hub: hub,
-            _redis: redis,
-        }
-    }
-}
 
 fn main() -> ExitCode {
     let wanted = match parse(env::args().skip(1)) {
@@ -87,35 +59,22 @@ fn main() -> ExitCode {
     }
     binary::built_by_cargo(env!("CARGO_BIN_EXE_warren"));
     println!("load average before: {}", load_average());
-    // Hosts die here without their agents having killed them.
-    let common = [("breaker.lease_losses", "1000000"), ("host.grace_period", "\"1s\"")];
-    if let [handovers, crashes, killed, left, ..] = wanted
-        && wanted[..AT_DEFAULT].iter().any(|times| *times > 0)
-    {
-        let mut cluster = Cluster::start(&common);
-        unless_none(handovers, |times| leaders::handovers(&cluster.members, times));
-        unless_none(crashes, |times| leaders::crashes(&mut cluster.members, times, TTL));
+    let [handover, crash, killed, left, short_crash, short_killed] = wanted;
+    if handover + crash + killed + left > 0 {
+        let mut cluster = Cluster::start(&[]);
+        unless_none(handover, |times| leaders::handovers(&cluster.members, times));
+        unless_none(crash, |times| leaders::crashes(&mut cluster.members, times, TTL));
         unless_none(killed, |times| {
-            items::killed(&mut cluster.members, times, ITEM_LEASE, SWEEP_EVERY)
+            items::killed(&mut cluster.members, times, ITEM_LEASE, SWEEP_EVERY);
         });
         unless_none(left, |times| items::left(&mut cluster.members, times, GRACE));
     }
-    if let [.., crashes, killed] = wanted
-        && crashes + killed > 0
-    {
-        let short = [
-            ("leader.ttl", "\"3s\""),
-            ("leader.renew_every", "\"1s\""),
-            ("leader.margin", "\"500ms\""),
-            ("leader.store_timeout", "\"1s\""),
-            ("queue.item_lease", "\"6s\""),
-            ("queue.lease_margin", "\"1s\""),
-        ];
-        let mut cluster = Cluster::start(&[&common[..], &short].concat());
-        unless_none(crashes, |times| {
-            leaders::crashes(&mut cluster.members, times, SHORT_TTL)
+    if short_crash + short_killed > 0 {
+        let mut cluster = Cluster::start(&SHORT_LEASES);
+        unless_none(short_crash, |times| {
+            leaders::crashes(&mut cluster.members, times, SHORT_TTL);
         });
-        unless_none(killed, |times| {
+        unless_none(short_killed, |times| {
             items::killed(&mut cluster.members, times, SHORT_ITEM_LEASE, SWEEP_EVERY);
         });
     }
