@@ -18,7 +18,7 @@ use warren::{
 };
 use warren_tests::redis::{Keeps, RedisServer};
 
-use super::{accounts::Accounts, items};
+use super::{accounts::Accounts, items, stop_if_asked};
 
 /// What one call of a script takes.
 const FILLED_AT_ONCE: usize = 500;
@@ -64,6 +64,7 @@ impl Filled {
         filled.reading = Accounts::of_reading(&mut filled.connection);
         let numbers: Vec<usize> = (0..size).collect();
         for some in numbers.chunks(FILLED_AT_ONCE) {
+            stop_if_asked();
             filled.enqueue(some).await;
             match many {
                 Many::Items => {}
