@@ -71,15 +71,10 @@ fn main() -> ExitCode {
     let mut groups: Vec<Vec<Filled>> = Vec::new();
     for many in [Many::Items, Many::Agents, Many::Breakers] {
         let sizes = SIZES.into_iter().filter(|size| *size <= largest);
-        groups.push(
-            sizes
-                .map(|size| runtime.block_on(Filled::new(many, size, ITEMS)))
-                .collect(),
-        );
-        stop_if_asked();
-    }
-    for group in &mut groups {
-        runtime.block_on(report(group));
+        let fill = |size| runtime.block_on(Filled::new(many, size, ITEMS));
+        let mut group: Vec<Filled> = sizes.map(fill).collect();
+        runtime.block_on(report(&mut group));
+        groups.push(group);
     }
     let hosts = on_hosts::start(&groups);
     on_hosts::idle(&mut groups);
