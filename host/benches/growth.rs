@@ -148,7 +148,11 @@ fn header(group: &[Filled], what: &str) {
 fn line(name: &str, values: &[f64]) {
     print!("{name:<36}");
     for value in values {
-        print!(" {value:>13.1} ({:>5.2}×)", value / values[0]);
+        if value.is_nan() {
+            print!(" {:>22}", "refused");
+        } else {
+            print!(" {value:>13.1} ({:>5.2}×)", value / values[0]);
+        }
     }
     println!();
 }

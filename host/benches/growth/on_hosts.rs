@@ -117,13 +117,18 @@ pub fn asked(groups: &[Vec<Filled>], hosts: &Hosts) {
     }
 }
 
+/// In ms; not a number if the host has refused to answer, which a table shows as such.
 fn median(member: &Member, path: &str) -> f64 {
     let api = member.process.api();
     let mut times = Vec::new();
     while times.len() < REQUESTS {
         stop_if_asked();
         let asked = Instant::now();
-        api.get(&format!("/api/v1/{path}")).expect(200);
+        let answer = api.get(&format!("/api/v1/{path}"));
+        if answer.status != 200 {
+            println!("GET /api/v1/{path} is answered {}: {}", answer.status, answer.body);
+            return f64::NAN;
+        }
         let took = asked.elapsed();
         times.push(took.as_secs_f64() * 1e3);
         if took > LONG {
