@@ -72,7 +72,7 @@ pub fn faketime() {
     }
 }
 
-/// The tests of the Redis store start servers of their own.
+/// The tests of the Redis store and its benches start servers of their own.
 pub fn redis_server() -> Result<(), String> {
     if let Some(server) = std::env::var_os("WARREN_TEST_REDIS_SERVER") {
         let path = Path::new(&server);
@@ -90,12 +90,12 @@ pub fn redis_server() -> Result<(), String> {
     }
     if !is_root() || on_path("apt-get").is_none() {
         return Err(
-            "the tests need redis-server 7.0 or newer on the PATH: install your distribution's package, on Debian as root \
+            "tests and benches need redis-server 7.0 or newer on the PATH: install your distribution's package, on Debian as root \
              `apt-get install redis-server`"
                 .to_owned(),
         );
     }
-    say("installing redis-server for the tests of the Redis store");
+    say("installing redis-server for the tests and benches of the Redis store");
     install("redis-server")
 }
 
