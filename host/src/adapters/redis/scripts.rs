@@ -33,7 +33,7 @@ pub(super) struct Library {
     pub text: String,
 }
 
-const PARTS: [(&str, &str); 15] = [
+const PARTS: [(&str, &str); 16] = [
     ("base", include_str!("lua/parts/base.lua")),
     ("fence", include_str!("lua/parts/fence.lua")),
     ("leader", include_str!("lua/parts/leader.lua")),
@@ -43,6 +43,7 @@ const PARTS: [(&str, &str); 15] = [
     ("agents", include_str!("lua/parts/agents.lua")),
     ("breaker", include_str!("lua/parts/breaker.lua")),
     ("items", include_str!("lua/parts/items.lua")),
+    ("order", include_str!("lua/parts/order.lua")),
     ("places", include_str!("lua/parts/places.lua")),
     ("insert", include_str!("lua/parts/insert.lua")),
     ("lose", include_str!("lua/parts/lose.lua")),
