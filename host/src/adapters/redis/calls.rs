@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, ServerErrorKind, ToRedisArgs, Value};
 use tokio::time::timeout;
+use tracing::debug;
 
 use super::{
     StoreClock,
@@ -75,7 +76,7 @@ impl Calls {
 
     /// Give Redis the scripts, if it has not got them.
     pub async fn load_library(&self) -> Result<(), StoreError> {
-        let Library { name, text } = &self.scripts.library;
+        let Library { name, text, family } = &self.scripts.library;
         let mut list = redis::cmd("FUNCTION");
         list.arg("LIST").arg("LIBRARYNAME").arg(name);
         let found: Vec<Value> = self.command(&list).await?;
@@ -83,8 +84,42 @@ impl Calls {
             return Ok(());
         }
         // Another host may do so at the same time, with the same text.
-        self.command(redis::cmd("FUNCTION").arg("LOAD").arg("REPLACE").arg(text))
+        let mut load = redis::cmd("FUNCTION");
+        load.arg("LOAD").arg("REPLACE").arg(text);
+        let mut connection = self.connection.clone();
+        let loaded: Result<(), RedisError> = timeout(self.timeout, load.query_async(&mut connection))
             .await
+            .map_err(|_| self.too_slow())?;
+        loaded.map_err(|error| match error.code() {
+            Some("OOM") => StoreError::Unavailable(format!(
+                "Redis has lost Warren's functions and is at its maxmemory, where it takes no others (library {name}, {} KB): give \
+                 it more (CONFIG SET maxmemory) or delete what is not needed; hosts go on by themselves then",
+                text.len() / 1024
+            )),
+            _ => sorted(&error, Term(0)),
+        })?;
+        self.remove_libraries(family, name).await
+    }
+
+    /// Remove the libraries of this prefix but one: an upgrade or a change of policy has left them. Best effort: who still
+    /// uses one loads it again, and what can't be removed is only memory.
+    async fn remove_libraries(&self, family: &str, but: &str) -> Result<(), StoreError> {
+        let mut list = redis::cmd("FUNCTION");
+        list.arg("LIST").arg("LIBRARYNAME").arg(format!("{family}*"));
+        let found: Vec<Vec<Value>> = self.command(&list).await?;
+        for library in found {
+            let old = library
+                .get(1)
+                .cloned()
+                .and_then(|name| String::from_redis_value(name).ok());
+            let Some(old) = old.filter(|old| old != but) else {
+                continue;
+            };
+            if let Err(error) = self.command::<()>(redis::cmd("FUNCTION").arg("DELETE").arg(&old)).await {
+                debug!(library = old, %error, "store_library_not_removed");
+            }
+        }
+        Ok(())
     }
 
     pub fn too_slow(&self) -> StoreError {

@@ -4,7 +4,8 @@
 //! `Uses:` names the parts that stand before it. What the store decides by is written in as constants, and so are the
 //! names of the keys, so that a call carries only what is its own, and one key that says where it belongs.
 //!
-//! The library is named by its content: hosts of other versions, prefixes or policies have libraries of their own.
+//! The library is named by its prefix and its content: hosts of other versions, prefixes or policies have libraries of
+//! their own. Whoever brings a new one removes the others of its prefix; a host that still uses one of them loads it again.
 
 use std::fmt::Write;
 
@@ -31,6 +32,8 @@ pub(super) struct Prepared {
 pub(super) struct Library {
     pub name: String,
     pub text: String,
+    /// What the names of all libraries of this prefix begin with.
+    pub family: String,
 }
 
 const PARTS: [(&str, &str); 16] = [
@@ -156,6 +159,16 @@ fn function(library: &str, script: &str) -> String {
     format!("{library}_{script}")
 }
 
+/// In hexadecimal digits.
+fn digest(text: &str) -> String {
+    let mut digits = String::new();
+    for byte in Sha256::digest(text) {
+        // Writing to a string does not fail.
+        let _ = write!(digits, "{byte:02x}");
+    }
+    digits
+}
+
 /// All scripts as one library. Its name is in its functions' names, so the name is of what it is without it.
 fn library(sources: &[(&str, &str)], keys: &Keys, constants: &[(&'static str, String)]) -> Library {
     let text_for = |library: &str| -> String {
@@ -164,15 +177,12 @@ fn library(sources: &[(&str, &str)], keys: &Keys, constants: &[(&'static str, St
             .map(|(name, source)| text(&function(library, name), source, keys, constants));
         format!("#!lua name={library}\n{}", functions.collect::<String>())
     };
-    let digest = Sha256::digest(text_for("warren"));
-    let mut name = "warren_".to_owned();
-    for byte in &digest[..8] {
-        // Writing to a string does not fail.
-        let _ = write!(name, "{byte:02x}");
-    }
+    let family = format!("warren_{}_", &digest(&keys.of("data"))[..8]);
+    let name = format!("{family}{}", &digest(&text_for("warren"))[..16]);
     Library {
         text: text_for(&name),
         name,
+        family,
     }
 }
 
