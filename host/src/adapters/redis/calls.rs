@@ -74,14 +74,14 @@ impl Calls {
         }
     }
 
-    /// Give Redis the scripts, if it has not got them.
-    pub async fn load_library(&self) -> Result<(), StoreError> {
-        let Library { name, text, family } = &self.scripts.library;
+    /// Give Redis the scripts, if it has not got them. Whether it had not.
+    pub async fn load_library(&self) -> Result<bool, StoreError> {
+        let Library { name, text, .. } = &self.scripts.library;
         let mut list = redis::cmd("FUNCTION");
         list.arg("LIST").arg("LIBRARYNAME").arg(name);
         let found: Vec<Value> = self.command(&list).await?;
         if !found.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         // Another host may do so at the same time, with the same text.
         let mut load = redis::cmd("FUNCTION");
@@ -98,12 +98,15 @@ impl Calls {
             )),
             _ => sorted(&error, Term(0)),
         })?;
-        self.remove_libraries(family, name).await
+        Ok(true)
     }
 
-    /// Remove the libraries of this prefix but one: an upgrade or a change of policy has left them. Best effort: who still
+    /// Remove the libraries of this prefix but our own: an upgrade or a change of policy has left them. Best effort: who still
     /// uses one loads it again, and what can't be removed is only memory.
-    async fn remove_libraries(&self, family: &str, but: &str) -> Result<(), StoreError> {
+    ///
+    /// Only for whoever starts: two hosts that load theirs again would go on removing each other's.
+    pub async fn remove_other_libraries(&self) -> Result<(), StoreError> {
+        let Library { name, family, .. } = &self.scripts.library;
         let mut list = redis::cmd("FUNCTION");
         list.arg("LIST").arg("LIBRARYNAME").arg(format!("{family}*"));
         let found: Vec<Vec<Value>> = self.command(&list).await?;
@@ -112,7 +115,7 @@ impl Calls {
                 .get(1)
                 .cloned()
                 .and_then(|name| String::from_redis_value(name).ok());
-            let Some(old) = old.filter(|old| old != but) else {
+            let Some(old) = old.filter(|old| old != name) else {
                 continue;
             };
             if let Err(error) = self.command::<()>(redis::cmd("FUNCTION").arg("DELETE").arg(&old)).await {

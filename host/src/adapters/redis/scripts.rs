@@ -5,7 +5,8 @@
 //! names of the keys, so that a call carries only what is its own, and one key that says where it belongs.
 //!
 //! The library is named by its prefix and its content: hosts of other versions, prefixes or policies have libraries of
-//! their own. Whoever brings a new one removes the others of its prefix; a host that still uses one of them loads it again.
+//! their own. A host that starts with a new one removes the others of its prefix; one that still uses one of
+//! them loads it again.
 
 use std::fmt::Write;
 
