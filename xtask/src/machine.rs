@@ -72,19 +72,19 @@ pub fn faketime() {
     }
 }
 
-/// The tests of the Redis store start servers of their own.
+/// The tests of the Redis store and its benches start servers of their own.
 pub fn redis_server() -> Result<(), String> {
     if on_path("redis-server").is_some() {
         return Ok(());
     }
     if !is_root() || on_path("apt-get").is_none() {
         return Err(
-            "the tests need redis-server 7.0 or newer on the PATH: install your distribution's package, on Debian as root \
+            "tests and benches need redis-server 7.0 or newer on the PATH: install your distribution's package, on Debian as root \
              `apt-get install redis-server`"
                 .to_owned(),
         );
     }
-    say("installing redis-server for the tests of the Redis store");
+    say("installing redis-server for the tests and benches of the Redis store");
     install("redis-server")
 }
 
