@@ -203,7 +203,7 @@ mod tests {
             let doubler = doubler.clone();
             async move { doubler.call(3, LONG).await }
         });
-        tokio::task::yield_now().await;
+        yield_now().await;
         gone.abort();
         assert_eq!(finished.load(Ordering::SeqCst), 0);
         doubler.permits.add_permits(10);
