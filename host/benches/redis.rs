@@ -53,7 +53,7 @@ fn main() {
         .unwrap_or(DEEPEST);
     let server = Server::start();
     let mut meter = Meter::new(&server);
-    for kind in [TaskType::Inbox, TaskType::Direct] {
+    for kind in [TaskType::Inbox, TaskType::Discovery, TaskType::Direct] {
         for batch in BATCHES {
             runtime.block_on(against_the_least(&server, &mut meter, kind, batch));
         }
