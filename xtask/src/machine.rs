@@ -74,6 +74,17 @@ pub fn faketime() {
 
 /// The tests of the Redis store and its benches start servers of their own.
 pub fn redis_server() -> Result<(), String> {
+    if let Some(server) = std::env::var_os("WARREN_TEST_REDIS_SERVER") {
+        let path = Path::new(&server);
+        say(&format!("the tests use {}", path.display()));
+        return match path.is_absolute() && path.is_file() {
+            true => Ok(()),
+            false => Err(format!(
+                "WARREN_TEST_REDIS_SERVER is {}, which is not the full path of a server",
+                path.display()
+            )),
+        };
+    }
     if on_path("redis-server").is_some() {
         return Ok(());
     }

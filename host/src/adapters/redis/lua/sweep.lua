@@ -113,7 +113,7 @@ forget_written()
 if urgent then
   read_together({ 'cd0', 'cd1', 'cd2' })
   for rank = 0, 2 do
-    if call('LLEN', LISTS[rank]) ~= shown_of(rank) then foreign = 1 end
+    if attempt('LLEN', LISTS[rank]) ~= shown_of(rank) then foreign = 1 end
   end
   strangers = call('HLEN', ACTIVE) > call('ZCARD', LEASES) and 1 or 0
 end
