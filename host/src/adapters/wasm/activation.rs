@@ -1,6 +1,9 @@
 //! One activation, from the fresh store to the verdict.
 
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::{
+    pin::pin,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use jiff::Timestamp;
 use tokio::{runtime::Handle, sync::OwnedSemaphorePermit, time::Instant};
@@ -38,7 +41,7 @@ pub async fn run(agent: AgentPre<Guest>, activation: Activation, io: Handle, pla
     let account = Arc::new(Account::new(Arc::clone(&host), &limits));
     let deadline = limits.deadline;
     let guest = Guest::new(Arc::clone(&account), host, capabilities, config, limits, io);
-    let work = async {
+    let work = pin!(async {
         match call(&agent, guest, item).await {
             Ok(Ok(outcome)) => Verdict::Outcome {
                 summary: outcome.summary,
@@ -47,7 +50,7 @@ pub async fn run(agent: AgentPre<Guest>, activation: Activation, io: Handle, pla
             Ok(Err(failure)) => failed(failure),
             Err(error) => stop::verdict(&error),
         }
-    };
+    });
     let verdict = match account.meter.measure(began + deadline, work).await {
         Ok(verdict) => verdict,
         Err(Cut { upstream }) => cut(upstream, deadline),
