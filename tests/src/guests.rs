@@ -11,13 +11,15 @@ const TARGET: &str = "wasm32-wasip2";
 const PROFILE: &str = "guest";
 
 /// Every package that is built as a component.
-const PACKAGES: [&str; 8] = [
+const PACKAGES: [&str; 10] = [
     "echo",
+    "greeter",
     "guest-first",
     "guest-hostile",
     "guest-idle",
     "guest-no-activate",
     "guest-other-world",
+    "guest-script",
     "guest-start-trap",
     "guest-undeclared",
 ];
@@ -36,6 +38,15 @@ pub fn path(package: &str) -> PathBuf {
     BUILT
         .get_or_init(build)
         .join(format!("{}.wasm", package.replace('-', "_")))
+}
+
+/// The package of a plugin: a bundled one has its name, a guest of the tests a `guest-` before it.
+pub fn package(plugin: &str) -> String {
+    if PACKAGES.contains(&plugin) {
+        plugin.to_owned()
+    } else {
+        format!("guest-{plugin}")
+    }
 }
 
 /// Where a plugin's manifest and sources are: a bundled plugin, or a guest of the tests without its `guest-`.
@@ -79,7 +90,7 @@ fn build() -> PathBuf {
 }
 
 /// The target folder that this test runs from: `target/<profile>/deps/<test>`.
-pub(crate) fn target_dir() -> PathBuf {
+pub fn target_dir() -> PathBuf {
     let test = env::current_exe().expect("a running test knows where it is");
     test.ancestors()
         .nth(3)
