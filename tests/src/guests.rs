@@ -11,8 +11,9 @@ const TARGET: &str = "wasm32-wasip2";
 const PROFILE: &str = "guest";
 
 /// Every package that is built as a component.
-const PACKAGES: [&str; 8] = [
+const PACKAGES: [&str; 9] = [
     "echo",
+    "guest-files",
     "guest-first",
     "guest-hostile",
     "guest-idle",
