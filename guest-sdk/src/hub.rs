@@ -121,6 +121,12 @@ impl NewPost {
     }
 }
 
+impl From<&str> for NewPost {
+    fn from(content: &str) -> Self {
+        Self::new(content)
+    }
+}
+
 impl NewComment {
     /// A comment under a post. To answer a notification use [`reply`].
     pub fn new(post_id: impl Into<String>, content: impl Into<String>) -> Self {

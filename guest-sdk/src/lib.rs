@@ -30,6 +30,8 @@
 //! | [`config`] | reads the `config:` values of its definition | `config` |
 //! | [`log`] | writes to the host's structured log | `logging` |
 //! | [`metrics`] | counts, gauges and measures | `metrics` |
+//! | [`workspace`] | keeps files on its host, with `std::fs` | `workspace:read`, `workspace:write` |
+//! | [`clock`] | asks what time it is | none |
 //!
 //! A component imports only what its code calls, so a module that is not used needs no capability. Every activation is
 //! a fresh instance: what is in memory (statics too) does not outlive it.
@@ -41,11 +43,12 @@
 //! the notification that it answers, so the Hub shows one answer however often it is repeated; a post or comment
 //! without `about` is only protected against a repeat of the same work item.
 //!
-//! **Outside a host.** The crate compiles natively, so that the pure parts of an agent can be unit-tested with
-//! `cargo test`. What calls the host panics there.
+//! **Testing.** The crate compiles natively too, where [`testing::Host`] stands for the host: `cargo test` runs the agent
+//! as it is against a Hub, a state and a clock in memory. Outside of that, what calls the host panics natively.
 
 #![deny(missing_docs)]
 
+pub mod clock;
 pub mod config;
 mod error;
 pub mod hub;
@@ -54,6 +57,9 @@ pub mod log;
 pub mod metrics;
 mod outcome;
 pub mod state;
+#[cfg(not(target_family = "wasm"))]
+pub mod testing;
+pub mod workspace;
 
 #[doc(hidden)]
 pub mod bindings;
@@ -67,7 +73,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// What an agent needs in scope: the trait, what its method takes and returns, and the typed modules.
 pub mod prelude {
     pub use crate::hub::{Notification, NotificationKind};
-    pub use crate::{Agent, Error, Outcome, Result, TaskType, WorkItem, config, hub, log, metrics, state};
+    pub use crate::{
+        Agent, Error, Outcome, Result, TaskType, WorkItem, clock, config, hub, log, metrics, state, workspace,
+    };
 }
 
 /// An agent: something that the host activates for one work item at a time.

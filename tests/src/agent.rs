@@ -6,8 +6,14 @@ pub struct Agent {
     pub(crate) name: String,
     pub(crate) plugin: String,
     grants: String,
+    /// The section on how much it may do on the Hub.
+    behavior: &'static str,
     more: String,
 }
+
+/// More than any test does.
+const GENEROUS: &str = "behavior:\n  limits: {max_daily_posts: 1000, max_daily_comments: 100000, \
+                        max_responses_per_thread: 1000, min_interval_seconds: 0}\n";
 
 impl Agent {
     /// An agent that the bundled echo runs.
@@ -16,6 +22,7 @@ impl Agent {
             name: name.to_owned(),
             plugin: "echo".to_owned(),
             grants: "hub:read, hub:write, config, logging, metrics".to_owned(),
+            behavior: GENEROUS,
             more: String::new(),
         }
     }
@@ -40,6 +47,12 @@ impl Agent {
         self
     }
 
+    /// Without the section `behavior`, which then may be given with [`Agent::with`].
+    pub fn without_limits(mut self) -> Agent {
+        self.behavior = "";
+        self
+    }
+
     /// Further sections of `config.yaml`.
     pub fn with(mut self, yaml: &str) -> Agent {
         self.more.push_str(yaml);
@@ -47,17 +60,18 @@ impl Agent {
         self
     }
 
-    pub(crate) fn yaml(&self) -> String {
+    /// The text of `config.yaml`.
+    pub fn yaml(&self) -> String {
         let Agent {
             name,
             plugin,
             grants,
+            behavior,
             more,
         } = self;
         format!(
             "name: {name}\nplugin: {plugin}\ncache_ttl: 0\ncapabilities:\n  grants: [{grants}]\n\
-             behavior:\n  limits: {{max_daily_posts: 1000, max_daily_comments: 100000, max_responses_per_thread: 1000, \
-             min_interval_seconds: 0}}\n{more}"
+             {behavior}{more}"
         )
     }
 }

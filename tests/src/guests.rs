@@ -11,14 +11,17 @@ const TARGET: &str = "wasm32-wasip2";
 const PROFILE: &str = "guest";
 
 /// Every package that is built as a component.
-const PACKAGES: [&str; 9] = [
+const PACKAGES: [&str; 12] = [
+    "archivist",
     "echo",
+    "greeter",
     "guest-files",
     "guest-first",
     "guest-hostile",
     "guest-idle",
     "guest-no-activate",
     "guest-other-world",
+    "guest-script",
     "guest-start-trap",
     "guest-undeclared",
 ];
@@ -37,6 +40,15 @@ pub fn path(package: &str) -> PathBuf {
     BUILT
         .get_or_init(build)
         .join(format!("{}.wasm", package.replace('-', "_")))
+}
+
+/// The package of a plugin: a bundled one has its name, a guest of the tests a `guest-` before it.
+pub fn package(plugin: &str) -> String {
+    if PACKAGES.contains(&plugin) {
+        plugin.to_owned()
+    } else {
+        format!("guest-{plugin}")
+    }
 }
 
 /// Where a plugin's manifest and sources are: a bundled plugin, or a guest of the tests without its `guest-`.

@@ -90,13 +90,8 @@ impl HostSetup {
     pub fn plugin(self, name: &str) -> HostSetup {
         let folder = guests::folder(name);
         let manifest = fs::read(folder.join("plugin.toml")).expect("a guest has a manifest");
-        let (package, file) = match name {
-            "echo" => ("echo".to_owned(), "echo.wasm".to_owned()),
-            guest => (
-                format!("guest-{guest}"),
-                format!("guest_{}.wasm", guest.replace('-', "_")),
-            ),
-        };
+        let package = guests::package(name);
+        let file = format!("{}.wasm", package.replace('-', "_"));
         self.file(&format!("plugins/{name}/plugin.toml"), manifest)
             .file(&format!("plugins/{name}/{file}"), guests::component(&package))
     }

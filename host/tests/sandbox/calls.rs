@@ -59,6 +59,30 @@ async fn the_bundled_echo_answers() {
 }
 
 #[tokio::test]
+async fn the_bundled_greeter_welcomes_once_and_remembers_it() {
+    let sandbox = sandbox(small());
+    let prepared = prepare(&sandbox, guests::component("greeter")).await;
+    let host = FakeHost::new(Hub::Answers);
+    for calls in [3, 2] {
+        host.calls.store(0, SeqCst);
+        let mut inbox = activation(&host, "");
+        inbox.item.task_type = TaskType::Inbox;
+        inbox.item.payload = None;
+        let activated = prepared.activate(inbox).await;
+        let Verdict::Outcome { handled, .. } = &activated.verdict else {
+            panic!("{:?}", activated.verdict)
+        };
+        assert_eq!(*handled, ["notification-1"]);
+        assert_eq!(
+            host.calls.load(SeqCst),
+            calls,
+            "inbox and feed, and the first time a comment"
+        );
+        assert_eq!(host.state.lock().unwrap()["greeted"], b"author-1");
+    }
+}
+
+#[tokio::test]
 async fn an_upstream_failure_is_seen_by_guest_and_host() {
     let host = FakeHost::new(Hub::Fails);
     let activated = run_on(&host, "hub-loop 3").await;

@@ -7,7 +7,7 @@ use std::{
 
 use warren::{
     adapters::wasm::SandboxConfig,
-    domain::{ending::Reason, limits::Limits},
+    domain::{agent::BehaviorLimits, ending::Reason, limits::Limits},
     ports::{guest::LogLevel, sandbox::Activation},
 };
 
@@ -19,6 +19,29 @@ use super::{
 };
 
 const MIB: u64 = 1024 * 1024;
+
+/// What authors test against is what a host gives an agent that says nothing.
+#[test]
+fn the_limits_of_the_sdks_host_in_memory_are_these() {
+    let bytes = |size: u64| usize::try_from(size).unwrap();
+    let (limits, behavior) = (Limits::default(), BehaviorLimits::default());
+    let expected = warren_guest_sdk::testing::Limits {
+        max_daily_posts: behavior.max_daily_posts,
+        max_daily_comments: behavior.max_daily_comments,
+        max_responses_per_thread: behavior.max_responses_per_thread,
+        hub_calls: limits.hub_calls,
+        copy: bytes(limits.copy),
+        outcome: bytes(limits.outcome),
+        log_lines: limits.log_lines,
+        log_bytes: bytes(limits.log_bytes),
+        metric_series: limits.metric_series as usize,
+        metric_labels: limits.metric_labels as usize,
+        state_bytes: bytes(limits.state_bytes),
+        state_keys: limits.state_keys as usize,
+        state_value: bytes(limits.state_value),
+    };
+    assert_eq!(warren_guest_sdk::testing::Limits::default(), expected);
+}
 
 #[tokio::test]
 async fn memory_is_bounded_however_it_is_taken() {

@@ -1,5 +1,6 @@
 //! Workspaces, from inside a component that does whatever it likes, and looked at from outside.
 
+mod archivist;
 mod escapes;
 mod life;
 mod quota;

@@ -43,7 +43,7 @@ const MAX_HANDLES: usize = 10_000;
 /// What outlives the store: read for the report when the guest has ended, however it did.
 pub struct Account {
     pub meter: Meter,
-    pub log: Arc<GuestLog>,
+    pub log: GuestLog,
     /// Bytes of linear memory at the end.
     pub memory: AtomicU64,
     /// The end of its use of the workspace, if it used any.
@@ -58,7 +58,7 @@ impl Account {
     pub fn new(host: Arc<dyn GuestHost>, limits: &Limits) -> Account {
         Account {
             meter: Meter::default(),
-            log: Arc::new(GuestLog::new(host, limits)),
+            log: GuestLog::new(host, limits),
             memory: AtomicU64::new(0),
             leaving: Mutex::default(),
         }
@@ -177,8 +177,10 @@ impl Guest {
             terms,
         }) = self.files.take()
         {
-            let (io, log) = (self.io.clone(), Arc::clone(&self.account.log));
-            let opening = self.io.spawn_blocking(move || workspaces.open(&agent, terms, io, log));
+            let (io, account) = (self.io.clone(), Arc::clone(&self.account));
+            let opening = self
+                .io
+                .spawn_blocking(move || workspaces.open(&agent, terms, io, account));
             let opened = opening
                 .await
                 .unwrap_or_else(|error| Err(format!("opening the workspace failed: {error}")));

@@ -29,7 +29,7 @@ use self::{
     session::{Session, Terms},
     usage::Usage,
 };
-use super::log::GuestLog;
+use super::guest::Account;
 use crate::domain::ids::AgentId;
 
 mod bindings;
@@ -101,7 +101,7 @@ impl Workspaces {
     ///
     /// # Errors
     /// In words, with the path.
-    pub fn open(&self, agent: &AgentId, terms: Terms, io: Handle, log: Arc<GuestLog>) -> Result<Session, String> {
+    pub fn open(&self, agent: &AgentId, terms: Terms, io: Handle, account: Arc<Account>) -> Result<Session, String> {
         let slot = self.slot(agent);
         let mut state = slot.state();
         let workspace = match state.workspace.upgrade() {
@@ -124,7 +124,7 @@ impl Workspaces {
         state.sessions += 1;
         state.wipe |= terms.wipe;
         drop(state);
-        Ok(Session::new(workspace, slot, terms, io, log))
+        Ok(Session::new(workspace, slot, terms, io, account))
     }
 
     fn slot(&self, agent: &AgentId) -> Arc<Slot> {

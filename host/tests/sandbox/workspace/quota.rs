@@ -211,7 +211,8 @@ async fn ordinary_programs_work() {
         .activate(&host, given(100_000, 10), "std fill file\n std put other x")
         .await;
     let results: Vec<_> = summary(&activated).lines().collect();
-    assert!(results[0].starts_with("ok 65536 6 Quota exceeded"), "{results:?}");
+    // What the C library makes of any failure of a stream; the log is where the reason is.
+    assert!(results[0].starts_with("ok 65536 6 I/O error"), "{results:?}");
     assert_eq!(results[1], "ok");
     let lines = host.lines();
     assert!(

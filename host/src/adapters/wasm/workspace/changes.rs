@@ -5,6 +5,7 @@ use std::{ffi::OsStr, sync::Arc};
 
 use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt, OpenOptionsMaybeDirExt, OpenOptionsSyncExt};
 use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     bindings::wasi::filesystem::types::{DescriptorFlags, ErrorCode, OpenFlags},
@@ -46,41 +47,24 @@ impl Session {
         if writes || creates && found.is_none() {
             self.may_change()?;
         }
-        let file = match (found, place.name) {
-            (Some(_), _) if creates && how.contains(OpenFlags::EXCLUSIVE) => return Err(ErrorCode::Exist.into()),
-            (Some(found), name) => {
-                let name = name.unwrap_or(OsStr::new("."));
+        let file = match found {
+            Some(_) if creates && how.contains(OpenFlags::EXCLUSIVE) => return Err(ErrorCode::Exist.into()),
+            Some(found) if found.kind == Kind::Directory && writes => return Err(ErrorCode::IsDirectory.into()),
+            Some(found) if found.kind == Kind::Directory => return self.open_directory(&place, permit),
+            Some(found) => {
+                let name = place.named()?;
                 if let Some(refusal) = found.refusal(name) {
                     return Err(refusal);
-                }
-                if found.kind == Kind::Directory {
-                    if writes {
-                        return Err(ErrorCode::IsDirectory.into());
-                    }
-                    let dir = match place.name {
-                        Some(name) => path::enter(place.dir(), self.workspace.device(), name)?,
-                        None => place.dir().try_clone()?,
-                    };
-                    let _permit = Some(permit);
-                    return Ok(Descriptor::Directory(Arc::new(OpenDirectory { dir, _permit })));
                 }
                 if how.contains(OpenFlags::DIRECTORY) {
                     return Err(ErrorCode::NotDirectory.into());
                 }
-                open(place.dir(), name, options(flags, writes))?
+                open(place.dir(), name, &options(flags, writes))?
             }
-            (None, Some(name)) if creates => {
-                if place.directory {
-                    return Err(ErrorCode::IsDirectory.into());
-                }
-                self.may_add(&usage)?;
-                let made = open(place.dir(), name, options(flags, true).create_new(true))?;
-                usage.added();
-                made
-            }
-            (None, _) => return Err(ErrorCode::NoEntry.into()),
+            None if creates => self.make_file(&place, flags, &mut usage)?,
+            None => return Err(ErrorCode::NoEntry.into()),
         };
-        let found = checked(&file, place.name.unwrap_or(OsStr::new(".")))?;
+        let found = self.checked(&file, place.named()?)?;
         if truncates && found.length > 0 {
             file.set_len(0)?;
         }
@@ -92,6 +76,25 @@ impl Session {
         let workspace = Arc::clone(&self.workspace);
         let file = OpenFile::new(file.into_std(), found.id, flags, workspace, permit, self.io.clone());
         Ok(Descriptor::File(Arc::new(file)))
+    }
+
+    fn open_directory(&self, place: &Place<'_>, permit: OwnedSemaphorePermit) -> Result<Descriptor, Failure> {
+        let dir = match place.name {
+            Some(name) => path::enter(place.dir(), self.workspace.device(), name)?,
+            None => place.dir().try_clone()?,
+        };
+        let _permit = Some(permit);
+        Ok(Descriptor::Directory(Arc::new(OpenDirectory { dir, _permit })))
+    }
+
+    fn make_file(&self, place: &Place<'_>, flags: DescriptorFlags, usage: &mut Usage) -> Result<File, Failure> {
+        if place.directory {
+            return Err(ErrorCode::IsDirectory.into());
+        }
+        self.may_add(usage)?;
+        let made = open(place.dir(), place.named()?, options(flags, true).create_new(true))?;
+        usage.added();
+        Ok(made)
     }
 
     pub(super) fn make_directory(&self, base: &OpenDirectory, path: &str) -> Result<(), Failure> {
@@ -182,6 +185,16 @@ impl Session {
         Ok(())
     }
 
+    /// What was opened, if it still is what may be opened: another process may have changed it since it was looked at.
+    fn checked(&self, file: &File, name: &OsStr) -> Result<Facts, Failure> {
+        let found = facts::of_open(file)?;
+        match found.refusal(name) {
+            Some(refusal) => Err(refusal),
+            None if found.kind == Kind::File && found.device == self.workspace.device() => Ok(found),
+            None => Err(ErrorCode::Busy.into()),
+        }
+    }
+
     fn may_add(&self, usage: &Usage) -> Result<(), Failure> {
         usage
             .may_add(self.quota())
@@ -203,16 +216,6 @@ fn options(flags: DescriptorFlags, writes: bool) -> OpenOptions {
     options
 }
 
-fn open(dir: &Dir, name: &OsStr, options: impl std::borrow::Borrow<OpenOptions>) -> Result<File, Failure> {
-    Ok(dir.open_with(name, options.borrow())?)
-}
-
-/// What was opened, if it still is what may be opened: another process may have changed it since it was looked at.
-fn checked(file: &File, name: &OsStr) -> Result<Facts, Failure> {
-    let found = facts::of_open(file)?;
-    match found.refusal(name) {
-        Some(refusal) => Err(refusal),
-        None if found.kind == Kind::File => Ok(found),
-        None => Err(ErrorCode::Busy.into()),
-    }
+fn open(dir: &Dir, name: &OsStr, options: &OpenOptions) -> Result<File, Failure> {
+    Ok(dir.open_with(name, options)?)
 }

@@ -99,15 +99,6 @@ impl Session {
     }
 }
 
-/// Wait until what was written is on the disk; of directories, nothing has to be.
-pub fn sync(of: &Descriptor, data_only: bool) -> Result<(), Failure> {
-    match of {
-        Descriptor::File(file) if data_only => Ok(file.file()?.sync_data()?),
-        Descriptor::File(file) => Ok(file.file()?.sync_all()?),
-        Descriptor::Directory(_) => Ok(()),
-    }
-}
-
 pub fn timestamps(accessed: NewTimestamp, modified: NewTimestamp) -> Result<Timestamps, Failure> {
     Ok(Timestamps {
         last_access: timespec(accessed)?,

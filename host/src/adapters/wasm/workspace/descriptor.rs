@@ -144,8 +144,10 @@ impl HostDescriptor for Guest {
         Ok(())
     }
 
+    /// Scratch space is not waited for until it is on the disk: the store, beside it there, would wait for it too.
     async fn sync_data(&mut self, handle: Handle) -> Called<()> {
-        self.on_either(&handle, |_, of| content::sync(of, true)).await
+        self.descriptor(&handle)?;
+        Ok(())
     }
 
     async fn get_flags(&mut self, handle: Handle) -> Called<DescriptorFlags> {
@@ -202,7 +204,7 @@ impl HostDescriptor for Guest {
     }
 
     async fn sync(&mut self, handle: Handle) -> Called<()> {
-        self.on_either(&handle, |_, of| content::sync(of, false)).await
+        self.sync_data(handle).await
     }
 
     async fn create_directory_at(&mut self, handle: Handle, path: String) -> Called<()> {

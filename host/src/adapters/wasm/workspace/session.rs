@@ -17,7 +17,7 @@ use super::{
     usage::{Over, Quota},
 };
 use crate::{
-    adapters::wasm::log::GuestLog,
+    adapters::wasm::guest::Account,
     domain::{
         capability::{Capability, CapabilitySet},
         limits::Limits,
@@ -63,7 +63,7 @@ pub struct Session {
     streams: Arc<Semaphore>,
     calls: Arc<Semaphore>,
     pub io: Handle,
-    log: Arc<GuestLog>,
+    account: Arc<Account>,
     /// The codes that the log was told about: once each.
     told: Mutex<Vec<ErrorCode>>,
     ended: AtomicBool,
@@ -75,7 +75,7 @@ impl Session {
         slot: Arc<Slot>,
         terms: Terms,
         io: Handle,
-        log: Arc<GuestLog>,
+        account: Arc<Account>,
     ) -> Session {
         Session {
             workspace,
@@ -85,7 +85,7 @@ impl Session {
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             calls: Arc::new(Semaphore::new(MAX_CALLS)),
             io,
-            log,
+            account,
             told: Mutex::default(),
             ended: AtomicBool::new(false),
         }
@@ -100,7 +100,7 @@ impl Session {
         let session = Arc::clone(self);
         let done = self.io.spawn_blocking(move || {
             let _turn = turn;
-            call(&session)
+            session.account.meter.charge(|| call(&session))
         });
         let result = match done.await {
             Ok(result) => result,
@@ -116,7 +116,7 @@ impl Session {
             if !told.contains(&failure.code) {
                 told.push(failure.code);
                 drop(told);
-                self.log.line(LogLevel::Warn, "workspace", words);
+                self.account.log.line(LogLevel::Warn, "workspace", words);
             }
         }
         failure
