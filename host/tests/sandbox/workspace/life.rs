@@ -96,6 +96,29 @@ async fn what_can_not_be_emptied_is_said_and_tried_again() {
 }
 
 #[tokio::test]
+async fn a_wipe_that_failed_is_made_up_for_before_the_next_activation() {
+    let rig = Rig::new().await;
+    let folder = rig.folder("agent");
+    let deep = folder.join(vec!["d"; 40].join("/"));
+    let host = FakeHost::new(Hub::Answers);
+    // While the guest looks at a file of its own, somebody puts in what can't be wiped, and takes the file away.
+    let running = rig.activate(&host, wiped(), "open k keep rwc\n open o other rwc\n until stat keep");
+    let meddling = async {
+        until(|| folder.join("other").exists()).await;
+        fs::create_dir_all(&deep).unwrap();
+        fs::remove_file(folder.join("keep")).unwrap();
+    };
+    let (activated, ()) = tokio::join!(running, meddling);
+    assert!(summary(&activated).ends_with("no-entry"), "{:?}", activated.verdict);
+    assert!(deep.exists() && !folder.join("other").exists(), "the rest is gone");
+    let refused = rig.activate(&FakeHost::new(Hub::Answers), wiped(), "list .").await;
+    assert_eq!(stop(&refused).0, Reason::HostFault, "{:?}", refused.verdict);
+    fs::remove_dir_all(folder.join("d/d/d/d/d/d/d/d/d/d")).unwrap();
+    rig.check_as(wiped(), "list . => ok 0").await;
+    assert_eq!(rig.on_disk(), (0, 0));
+}
+
+#[tokio::test]
 async fn files_know_themselves_and_their_times() {
     let rig = Rig::new().await;
     rig.check(
