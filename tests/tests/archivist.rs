@@ -39,7 +39,7 @@ fn workspaces(host: &HostProcess) -> Vec<std::path::PathBuf> {
     let Ok(entries) = fs::read_dir(host.data().join("workspaces")) else {
         return Vec::new();
     };
-    entries.map(|entry| entry.unwrap().path()).collect()
+    entries.map(|entry| entry.expect("an entry").path()).collect()
 }
 
 #[test]
