@@ -13,6 +13,7 @@ mod exit;
 mod hosts;
 mod hub;
 mod leader;
+mod new;
 mod output;
 mod plugin;
 mod queue;
@@ -62,6 +63,8 @@ enum Command {
     Dev(dev::Args),
     /// Run the development Hub alone.
     Hub(hub::Args),
+    /// Make a new agent: a crate with a test, its manifest and its definition.
+    New(new::Args),
     /// Ask that an agent be activated once, with a payload.
     Submit(submit::Args),
     /// How a host and its cluster are doing.
@@ -102,6 +105,7 @@ pub fn main() -> ExitCode {
         Command::Run => run::run(global),
         Command::Dev(args) => dev::run(global, args),
         Command::Hub(args) => hub::run(global, args),
+        Command::New(args) => new::run(global, &args),
         Command::Submit(args) => submit::run(global, args),
         Command::Status(args) => status::run(global, &args),
         Command::Leader(args) => leader::run(global, args),

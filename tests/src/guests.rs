@@ -92,7 +92,7 @@ fn build() -> PathBuf {
 }
 
 /// The target folder that this test runs from: `target/<profile>/deps/<test>`.
-pub(crate) fn target_dir() -> PathBuf {
+pub fn target_dir() -> PathBuf {
     let test = env::current_exe().expect("a running test knows where it is");
     test.ancestors()
         .nth(3)

@@ -2,6 +2,7 @@
 //!
 //! Only what a shell line could not do portably: find out what is missing, say what is being done, run it.
 
+mod foreign;
 mod guests;
 mod machine;
 
@@ -27,6 +28,7 @@ Usage: cargo xtask COMMAND
                let one thing after another go wrong in a cluster under load, and judge every promise over what happened
   check        formatting, lints and documentation, as CI does
   plugins      build the bundled plugins into target/plugins
+  foreign      build the bundled agents in JavaScript and Python into target/foreign, where npm and Python are there
 ";
 
 fn main() -> ExitCode {
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         "cluster" | "soak" => example(&command, &rest),
         "check" => check(),
         "plugins" => machine::wasm_target().and_then(|()| guests::plugins()).map(drop),
+        "foreign" => foreign::plugins(),
         "" | "help" | "--help" | "-h" => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;
@@ -78,6 +81,7 @@ fn test(args: &[String]) -> Result<(), String> {
     machine::faketime();
     guests::plugins()?;
     guests::test_guests()?;
+    foreign::plugins()?;
     say("building the host and its tests (the first time takes a few minutes)");
     // The end-to-end tests start the binary. Built together with the tests, its dependencies have the features that the
     // tests' ones have, and are not compiled twice.
