@@ -7,8 +7,8 @@
 )]
 
 wit_bindgen::generate!({
-    path: "../../../wit/0.1.0",
-    world: "wasi:filesystem/imports",
+    path: "../../../wit/wasi-0.2.12",
+    world: "imports",
     generate_all,
 });
 

@@ -2,8 +2,8 @@
 //! guest can pass them on to its other interfaces.
 
 wasmtime::component::bindgen!({
-    path: "../wit/0.1.0",
-    world: "wasi:filesystem/imports",
+    path: "../wit/wasi-0.2.12",
+    world: "imports",
     imports: { default: async | trappable },
     with: {
         "wasi:io": wasmtime_wasi::p2::bindings::io,

@@ -281,8 +281,15 @@ impl HostDescriptor for Guest {
     }
 
     async fn is_same_object(&mut self, one: Handle, other: Handle) -> Result<bool> {
-        let (one, other) = (self.table.get(&one)?.facts(), self.table.get(&other)?.facts());
-        Ok(matches!((one, other), (Ok(one), Ok(other)) if (one.device, one.id) == (other.device, other.id)))
+        let (one, other) = (self.table.get(&one)?.share(), self.table.get(&other)?.share());
+        let Some(session) = self.session.clone() else {
+            return Ok(false);
+        };
+        let same = session.run(move |_| {
+            let (one, other) = (one.facts()?, other.facts()?);
+            Ok((one.device, one.id) == (other.device, other.id))
+        });
+        Ok(same.await.unwrap_or(false))
     }
 
     async fn metadata_hash(&mut self, handle: Handle) -> Called<MetadataHashValue> {
