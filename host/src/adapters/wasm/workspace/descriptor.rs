@@ -310,7 +310,11 @@ impl HostDescriptor for Guest {
             Descriptor::File(file) => {
                 if let Some(session) = self.session.clone() {
                     // A failure of it has nobody to be told to, and was logged.
-                    let _ = session.run(move |_| Ok(file.close())).await;
+                    let close = move |_: &Arc<Session>| {
+                        file.close();
+                        Ok(())
+                    };
+                    let _ = session.run(close).await;
                 }
             }
         }
