@@ -1,7 +1,6 @@
-//! One host on Redis: items per second of the guest that does nothing, each in a fresh sandbox, through the real
-//! dispatch, claims, runner and sandbox, against the same Redis answering two scripts that do nothing per item to 50
-//! concurrent callers; and how long an idle host takes from the enqueueing of an item to the guest's first instructions,
-//! beside a PING.
+//! One host on Redis: items per second, each in a fresh sandbox, through the real dispatch, claims, runner and sandbox,
+//! against the same Redis answering two scripts per item to 50 concurrent callers; and how long an idle host takes from the
+//! enqueueing of an item to the guest's first instructions, beside a PING.
 //!
 //! `cargo bench -p warren --bench cluster`. The variants take turns in one run, on a Redis of their own. The Hub answers
 //! at once and from memory, as budgets do in operation; log lines are written, and thrown away.
@@ -37,10 +36,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 mod cost;
 #[path = "cluster/floor.rs"]
 mod floor;
+#[path = "cluster/hub.rs"]
+mod hub;
 #[path = "measuring/items.rs"]
 mod items;
-#[path = "cluster/no_hub.rs"]
-mod no_hub;
+#[path = "measuring/least.rs"]
+mod least;
 #[path = "measuring/redis.rs"]
 mod redis_server;
 #[path = "measuring/spread.rs"]
@@ -58,8 +59,22 @@ const ROUNDS: usize = 5;
 const ITEMS: usize = 5_000;
 /// As the leader finds them.
 const ENQUEUED: usize = 200;
-/// Activations at a time; 32 is the default.
-const SLOTS: [u32; 2] = [32, 128];
+/// Activations at a time.
+const SLOTS: [u32; 3] = [32, 64, 128];
+/// What is run: the guest that does nothing, and an agent that looks at its inbox and finds nothing to answer.
+const WORK: [(&str, TaskType, &str); 3] = [
+    (
+        "direct items, a guest that does nothing",
+        TaskType::Direct,
+        "guest-idle",
+    ),
+    (
+        "discovery items, a guest that does nothing",
+        TaskType::Discovery,
+        "guest-idle",
+    ),
+    ("inbox items, echo reads one notification", TaskType::Inbox, "echo"),
+];
 /// One at a time, on a host that has nothing else to do.
 const LATENCIES: usize = 2_000;
 /// Long enough that everything sleeps again.
@@ -77,18 +92,17 @@ fn main() {
         .enable_all()
         .build()
         .unwrap();
-    let redis = Arc::new(RedisServer::start());
     let agents = Arc::new(wiring::definitions(ITEMS));
     let only = env::args().nth(1).filter(|arg| !arg.starts_with('-'));
     let wants = |part: &str| only.as_deref().is_none_or(|only| only == part);
     if wants("throughput") {
         for slots in SLOTS {
-            let turns = throughput(Arc::clone(&redis), Arc::clone(&agents), slots);
+            let turns = throughput(Arc::clone(&agents), slots);
             runtime.block_on(async { tokio::spawn(turns).await.unwrap() });
         }
     }
     if wants("latency") {
-        runtime.block_on(async { tokio::spawn(latency(redis, agents)).await.unwrap() });
+        runtime.block_on(async { tokio::spawn(latency(agents)).await.unwrap() });
     }
 }
 
@@ -111,35 +125,43 @@ async fn turn(redis: &RedisServer, items: usize, work: impl Future<Output = ()>)
     }
 }
 
-async fn throughput(redis: Arc<RedisServer>, agents: Arc<TempDir>, slots: u32) {
+async fn throughput(agents: Arc<TempDir>, slots: u32) {
+    let redis = RedisServer::start();
     let floor = Floor::new(&redis.url).await;
-    let (first, _unheard) = mpsc::unbounded_channel();
-    let wired = Wired::new(&redis.url, "guest-idle", agents.path(), slots, first).await;
     let leader = wiring::connect(&redis.url).await;
-    let (mut least, mut whole) = (Rounds::default(), Rounds::default());
+    let (first, _unheard) = mpsc::unbounded_channel();
+    let mut hosts = Vec::new();
+    for (_, _, guest) in WORK {
+        hosts.push(Wired::new(&redis.url, guest, agents.path(), slots, first.clone()).await);
+    }
+    let (mut nothing, mut least) = (Rounds::default(), Rounds::default());
+    let mut whole = WORK.map(|_| Rounds::default());
     for round in 0..=ROUNDS {
-        let floors = turn(&redis, 10 * ITEMS, floor.items(10 * ITEMS)).await;
-        enqueue(&leader, ITEMS).await;
-        let items = turn(&redis, ITEMS, async {
-            let running = wired.run(slots);
-            wired.ended(ITEMS).await;
-            // Stopping what waits for more is no part of it, and takes next to nothing.
-            running.stop().await;
-        })
-        .await;
-        // The first round warms up: definitions, budget answers, connections.
-        if round > 0 {
-            least.0.push(floors);
-            whole.0.push(items);
+        let mut turns = Vec::new();
+        nothing.add(round, turn(&redis, 10 * ITEMS, floor.nothing(10 * ITEMS)).await);
+        floor.enqueue(5 * ITEMS).await;
+        least.add(round, turn(&redis, 5 * ITEMS, floor.least(5 * ITEMS)).await);
+        for ((_, task_type, _), host) in WORK.iter().zip(&hosts) {
+            enqueue(&leader, *task_type).await;
+            let ran = turn(&redis, ITEMS, async {
+                let running = host.run(slots);
+                host.ended(ITEMS).await;
+                // Stopping what waits for more is no part of it, and takes next to nothing.
+                running.stop().await;
+            });
+            turns.push(ran.await);
+        }
+        for (rounds, turn) in whole.iter_mut().zip(turns) {
+            rounds.add(round, turn);
         }
     }
-    print(slots, &least, &whole);
+    print(slots, &nothing, &least, &whole);
 }
 
-async fn enqueue(leader: &RedisStore, items: usize) {
-    let numbers: Vec<usize> = (0..items).collect();
+async fn enqueue(leader: &RedisStore, task_type: TaskType) {
+    let numbers: Vec<usize> = (0..ITEMS).collect();
     for some in numbers.chunks(ENQUEUED) {
-        let items = some.iter().map(|n| item(*n, TaskType::Discovery)).collect();
+        let items = some.iter().map(|n| item(*n, task_type)).collect();
         let answers = leader.enqueue(None, items).await.unwrap();
         assert!(
             answers.iter().all(|answer| matches!(answer, Enqueued::Added(_))),
@@ -152,6 +174,13 @@ async fn enqueue(leader: &RedisStore, items: usize) {
 struct Rounds(Vec<Turn>);
 
 impl Rounds {
+    /// The first round warms up: definitions, budget answers, connections.
+    fn add(&mut self, round: usize, turn: Turn) {
+        if round > 0 {
+            self.0.push(turn);
+        }
+    }
+
     /// Microseconds of an item, in the median round.
     fn each(&self, time: impl Fn(&Turn) -> Duration) -> f64 {
         Spread::of(self.0.iter().map(|turn| time(turn) / turn.items as u32)).median()
@@ -170,36 +199,35 @@ impl Rounds {
     }
 }
 
-fn print(slots: u32, least: &Rounds, whole: &Rounds) {
+fn print(slots: u32, nothing: &Rounds, least: &Rounds, whole: &[Rounds]) {
     println!("{slots} at a time ({ROUNDS} rounds of {ITEMS} items)");
-    println!("  {:<52} {:>9} {:>9} {:>9}", "", "items/s", "CPU/item", "of Redis");
-    for (name, rounds) in [
-        ("two scripts that do nothing, 50 callers", least),
-        ("a host: claim, sandbox, complete", whole),
-    ] {
+    println!(
+        "  {:<46} {:>8} {:>9} {:>6} {:>6} {:>6} {:>6}   {:>10} {:>10}",
+        "", "items/s", "CPU/item", "Redis", "host", "guests", "cores", "of nothing", "of least"
+    );
+    let floors = [
+        ("two scripts that do nothing, 50 callers", nothing),
+        ("least claim and completion, 50 callers", least),
+    ];
+    let works = WORK.iter().map(|(name, ..)| *name).zip(whole);
+    for (name, rounds) in floors.into_iter().chain(works) {
         println!(
-            "  {name:<52} {:>9.0} {:>9.1} {:>9.1}",
+            "  {name:<46} {:>8.0} {:>9.1} {:>6.1} {:>6.1} {:>6.1} {:>6.2}   {:>10.3} {:>10.3}",
             1e6 / rounds.wall(),
             rounds.cpu(),
-            rounds.each(|turn| turn.redis)
+            rounds.each(|turn| turn.redis),
+            rounds.thread("warren-host"),
+            rounds.thread("warren-guest"),
+            rounds.cpu() / rounds.wall(),
+            nothing.wall() / rounds.wall(),
+            least.wall() / rounds.wall(),
         );
     }
-    println!(
-        "  {:<52} {:>9.3} {:>9.3}",
-        "the host's share of that",
-        least.wall() / whole.wall(),
-        least.cpu() / whole.cpu()
-    );
-    for (thread, name) in [
-        ("warren-host", "the host's own threads"),
-        ("warren-guest", "guests: the sandbox"),
-    ] {
-        println!("  {name:<52} {:>9} {:>9.1}", "", whole.thread(thread));
-    }
-    println!("(CPU times in µs, Redis's included)\n");
+    println!("(CPU times in µs per item; the last two: the share of the floors' items per second)\n");
 }
 
-async fn latency(redis: Arc<RedisServer>, agents: Arc<TempDir>) {
+async fn latency(agents: Arc<TempDir>) {
+    let redis = RedisServer::start();
     let (first, mut heard) = mpsc::unbounded_channel();
     let wired = Wired::new(&redis.url, "guest-first", agents.path(), 32, first).await;
     let running = wired.run(32);

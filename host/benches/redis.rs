@@ -12,6 +12,7 @@ use warren::domain::work_item::TaskType;
 use self::{
     least::Least,
     queue::Queue,
+    scripts::BODY,
     server::{Cost, Meter, Server},
 };
 
@@ -23,6 +24,8 @@ mod items;
 mod least;
 #[path = "redis/queue.rs"]
 mod queue;
+#[path = "measuring/least.rs"]
+mod scripts;
 #[path = "redis/server.rs"]
 mod server;
 
@@ -37,7 +40,6 @@ const FAIRNESS: u32 = 10;
 /// As many at a time as a busy host claims.
 const BUSY: usize = 32;
 const STEPS: [&str; 3] = ["enqueue", "claim", "complete"];
-const BODY: &str = r#"{"id":"0199aaaa-0000-7000-8000-000000000000","agent_id":"agent-100","agent_name":"agent-100","task_type":"inbox","priority":"high","inbox_count":1,"created_at":1700000000.0}"#;
 
 type Steps = [Cost; 3];
 
@@ -53,7 +55,7 @@ fn main() {
         .unwrap_or(DEEPEST);
     let server = Server::start();
     let mut meter = Meter::new(&server);
-    for kind in [TaskType::Inbox, TaskType::Direct] {
+    for kind in [TaskType::Inbox, TaskType::Discovery, TaskType::Direct] {
         for batch in BATCHES {
             runtime.block_on(against_the_least(&server, &mut meter, kind, batch));
         }

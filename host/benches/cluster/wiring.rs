@@ -47,7 +47,7 @@ use warren::{
     services::{
         budget::Budget,
         claims::{Claims, Holding},
-        dispatch::{Dispatch, DispatchConfig, RunItem},
+        dispatch::{Dispatch, DispatchConfig, RunItem, Slot},
         guest_host::GuestServices,
         plugins::Plugins,
         runner::Runner,
@@ -55,7 +55,7 @@ use warren::{
 };
 use warren_tests::guests;
 
-use super::{items::agent, no_hub::NoHub};
+use super::{hub::MemoryHub, items::agent};
 
 /// How long an idle host waits before it looks by itself, as in operation.
 const IDLE_POLL: Duration = Duration::from_secs(1);
@@ -125,10 +125,10 @@ impl Wired {
             ..SandboxConfig::default()
         })
         .unwrap();
-        let source = OnePlugin(guests::component(guest));
+        let source = OnePlugin(guest.to_owned());
         let plugins = Plugins::new(Arc::new(sandbox), Arc::clone(&parts.plugins), Arc::new(source));
         plugins.load_all().await.unwrap();
-        let hub: Arc<dyn Hub> = Arc::new(NoHub);
+        let hub: Arc<dyn Hub> = Arc::new(MemoryHub);
         let runner = Runner {
             queue: Arc::clone(&parts.queue),
             hub: Arc::clone(&hub),
@@ -205,18 +205,28 @@ fn host() -> HostName {
     HostName::new("bench").unwrap()
 }
 
-/// So many agents that run the guest.
+const GRANTS: [Capability; 5] = [
+    Capability::HubRead,
+    Capability::HubWrite,
+    Capability::Config,
+    Capability::Logging,
+    Capability::Metrics,
+];
+
+/// So many agents that run the one plugin.
 pub fn definitions(agents: usize) -> TempDir {
     let folder = TempDir::with_prefix("warren-bench-").unwrap();
+    let grants = GRANTS.map(Capability::as_str).join(", ");
     for agent in (0..agents).map(agent) {
-        let text = format!("name: {agent}\nplugin: guest\ncapabilities:\n  grants: [metrics]\n");
+        let text = format!("name: {agent}\nplugin: guest\ncapabilities:\n  grants: [{grants}]\n");
         fs::create_dir(folder.path().join(&agent)).unwrap();
         fs::write(folder.path().join(&agent).join("config.yaml"), text).unwrap();
     }
     folder
 }
 
-struct OnePlugin(Vec<u8>);
+/// A guest, under the name by which all agents run it.
+struct OnePlugin(String);
 
 impl PluginSource for OnePlugin {
     fn scan(&self) -> Result<Vec<FoundPlugin>, String> {
@@ -225,12 +235,12 @@ impl PluginSource for OnePlugin {
             version: "1".to_owned(),
             world: WORLD.to_owned(),
             description: String::new(),
-            capabilities: CapabilitySet::from_iter([Capability::Metrics]),
+            capabilities: CapabilitySet::from_iter(GRANTS),
             limits: Default::default(),
         };
         Ok(vec![FoundPlugin {
             origin: "the bench".to_owned(),
-            content: Ok((manifest, self.0.clone())),
+            content: Ok((manifest, guests::component(&self.0))),
         }])
     }
 }
@@ -248,9 +258,10 @@ impl RunItem for Counted {
         self: Arc<Self>,
         claimed: Claimed,
         holding: Holding,
+        slot: Slot,
         stop: CancellationToken,
     ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        let run = Arc::clone(&self.runner).run(claimed, holding, stop);
+        let run = Arc::clone(&self.runner).run(claimed, holding, slot, stop);
         Box::pin(async move {
             run.await;
             if self.ended.fetch_add(1, SeqCst) + 1 == self.awaited.load(SeqCst) {

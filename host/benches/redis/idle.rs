@@ -1,4 +1,5 @@
-//! What an idle host asks of Redis through this adapter: who waits for work, for a vacancy, and sweeps.
+//! What an idle host asks of Redis: it waits for work and for a vacancy, sweeps, beats, and looks whether the store is the
+//! one that it knows; a leader renews and counts.
 
 use std::time::Duration;
 
@@ -22,11 +23,15 @@ use super::{
 
 /// How long it is watched.
 const WATCHED: Duration = Duration::from_secs(30);
-/// As hosts have them by default: a look for work without a wake-up, a bid, a renewal, a sweep.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// As hosts have them by default: a look for work without a wake-up, a bid, a renewal, a sweep, a heartbeat, a count of what
+/// describes the cluster, a look at the store.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 const BID_EVERY: Duration = Duration::from_secs(5);
 const RENEW_EVERY: Duration = Duration::from_secs(3);
-const SWEEP_EVERY: Duration = Duration::from_secs(5);
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+const BEAT_EVERY: Duration = Duration::from_secs(3);
+const COUNT_EVERY: Duration = Duration::from_secs(5);
+const WATCH_EVERY: Duration = Duration::from_secs(10);
 /// Longer than the watch: nobody renews for the follower.
 const TTL: Duration = Duration::from_secs(60);
 
@@ -54,10 +59,10 @@ pub async fn report() {
         let cost = meter.lap();
         let seconds = WATCHED.as_secs_f64();
         println!(
-            "an idle {}: {:.2} calls a second, {:.2} commands executed, {:.0} µs of CPU time a second",
+            "an idle {}: {:.2} commands a second, those of scripts counted ({:.2} calls of scripts), {:.0} µs of CPU time a second",
             if leads { "leader" } else { "follower" },
+            (cost.calls + cost.commands) / seconds,
             cost.calls / seconds,
-            cost.commands / seconds,
             cost.cpu / seconds
         );
     }
@@ -76,7 +81,36 @@ fn bid(host: &str) -> Bid {
 
 /// What a host's services ask while there is nothing to do.
 async fn be_idle(store: &Store, fence: Option<&Fence>) {
-    tokio::join!(look(store), lead(store, fence), sweep(store));
+    tokio::join!(
+        look(store),
+        lead(store, fence),
+        sweep(store),
+        beat(store),
+        count(store, fence),
+        watch(store)
+    );
+}
+
+async fn beat(store: &Store) {
+    let holder = HolderId::fresh(HostName::new("idle").unwrap());
+    loop {
+        store.hosts.beat(&holder, "{}", 3 * BEAT_EVERY).await.unwrap();
+        sleep(BEAT_EVERY).await;
+    }
+}
+
+async fn count(store: &Store, fence: Option<&Fence>) {
+    while fence.is_some() {
+        store.queue.stats().await.unwrap();
+        sleep(COUNT_EVERY).await;
+    }
+}
+
+async fn watch(store: &Store) {
+    loop {
+        store.queue.health().await.unwrap();
+        sleep(WATCH_EVERY).await;
+    }
 }
 
 async fn look(store: &Store) {

@@ -1,50 +1,13 @@
-//! The least that a durable queue on Redis can do, as scripts: an item is stored and ready; taken and leased; ended. Each
-//! for one item, and the same for many.
+//! The least that a durable queue on Redis can do, and what it costs the server.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use redis::{Connection, FromRedisValue};
 
-use super::server::{Cost, Meter, Server, ask};
-
-const ENQUEUE: &str = "
-for n = 1, #ARGV, 2 do
-  redis.call('HSET', KEYS[1], ARGV[n], ARGV[n + 1])
-  redis.call('LPUSH', KEYS[2], ARGV[n])
-end
-return 1";
-const CLAIM: &str = "
-local time, claims = redis.call('TIME'), {}
-for n = 1, ARGV[2] do
-  local id = redis.call('RPOP', KEYS[2])
-  if not id then break end
-  redis.call('ZADD', KEYS[3], time[1] * 1000 + ARGV[1], id)
-  claims[2 * n - 1], claims[2 * n] = id, redis.call('HGET', KEYS[1], id)
-end
-return claims";
-const COMPLETE: &str = "
-for n = 1, #ARGV do
-  redis.call('ZREM', KEYS[3], ARGV[n])
-  redis.call('HDEL', KEYS[1], ARGV[n])
-end
-return 1";
-/// The same for one item, without the loops.
-const ENQUEUE_ONE: &str = "
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
-redis.call('LPUSH', KEYS[2], ARGV[1])
-return 1";
-const CLAIM_ONE: &str = "
-local id = redis.call('RPOP', KEYS[2])
-if not id then return {} end
-local time = redis.call('TIME')
-redis.call('ZADD', KEYS[3], time[1] * 1000 + ARGV[1], id)
-return { id, redis.call('HGET', KEYS[1], id) }";
-const COMPLETE_ONE: &str = "
-redis.call('ZREM', KEYS[3], ARGV[1])
-redis.call('HDEL', KEYS[1], ARGV[1])
-return 1";
-const KEYS: [&str; 3] = ["least:items", "least:ready", "least:active"];
-const LEASE: u64 = 60_000;
+use super::{
+    scripts::{KEYS, LEASE, scripts},
+    server::{Cost, Meter, Server, ask},
+};
 
 pub struct Least {
     connection: Connection,
@@ -57,11 +20,7 @@ impl Least {
     /// Scripts that take so many items at a time.
     pub fn new(server: &Server, batch: usize) -> Least {
         let mut connection = server.connect();
-        let sources = match batch {
-            1 => [ENQUEUE_ONE, CLAIM_ONE, COMPLETE_ONE],
-            _ => [ENQUEUE, CLAIM, COMPLETE],
-        };
-        let scripts = sources.map(|source| {
+        let scripts = scripts(batch).map(|source| {
             let loaded = ask(&mut connection, redis::cmd("SCRIPT").arg("LOAD").arg(source));
             String::from_redis_value(loaded).unwrap()
         });

@@ -36,7 +36,7 @@ use warren::{
     services::{
         budget::Budget,
         claims::{Claims, Holding},
-        dispatch::{Dispatch, DispatchConfig, RunItem},
+        dispatch::{Dispatch, DispatchConfig, RunItem, Slot},
         guest_host::GuestServices,
         plugins::Plugins,
         runner::Runner,
@@ -217,6 +217,7 @@ impl RunItem for CompleteAtOnce {
         self: Arc<Self>,
         claimed: Claimed,
         holding: Holding,
+        _slot: Slot,
         _stop: CancellationToken,
     ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {

@@ -24,6 +24,7 @@ mod open;
 mod plugins;
 mod queue;
 mod reply;
+mod rest;
 mod scripts;
 mod signals;
 mod wakes;
@@ -85,6 +86,8 @@ pub struct RedisStore {
     max_queue: u64,
     submits: Arc<combine::Combine<batches::NewItem, Enqueued>>,
     ends: Arc<combine::Combine<batches::End, Completed>>,
+    /// Until when a sweep need not be one.
+    rest: Arc<rest::Rest>,
     tasks: Arc<Tasks>,
 }
 
@@ -107,6 +110,7 @@ impl RedisStore {
             max_queue: config.policy.max_queue,
             submits: combine::Combine::new(),
             ends: combine::Combine::new(),
+            rest: Arc::default(),
             tasks: Arc::new(Tasks { listener, waker }),
         })
     }

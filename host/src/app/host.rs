@@ -44,7 +44,7 @@ use crate::{
 };
 
 /// How often an idle host looks for work by itself: what a lost wake-up costs. With 200 hosts on one Redis each look counts.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// How soon a host tries again what the store has just refused to answer: a bid, a plugin's number.
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);

@@ -169,9 +169,10 @@ impl Claims {
         }
     }
 
-    /// How many items this host runs.
+    /// How many items this host runs; those whose guest has ended are no more among them.
     pub fn in_flight(&self) -> usize {
-        self.lock().values().filter(|claim| !claim.is_dropped()).count()
+        let runs = |claim: &&Arc<HeldClaim>| !claim.is_dropped() && !claim.closed.load(Ordering::Acquire);
+        self.lock().values().filter(runs).count()
     }
 
     /// Renew every third of a lease, and let go of each claim at its deadline, until `shutdown`.

@@ -3,14 +3,15 @@
 //! A claim call is never an arm of a `select!`: once sent it is seen through, and what it brings is run or handed back.
 //!
 //! While there is more work than slots, slots are refilled some at a time: a claim of many costs the store little more than
-//! a claim of one. The rest keeps running meanwhile, and no slot waits longer than a moment.
+//! a claim of one. The rest keeps running meanwhile, and no slot waits longer than a moment. An activation needs its slot
+//! until its guest has ended; the next is claimed while the store is told of the end.
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use anyhow::anyhow;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    task::{JoinError, JoinSet},
+    task::{self, JoinError, JoinSet},
     time,
 };
 use tokio_util::sync::CancellationToken;
@@ -29,17 +30,24 @@ use crate::{
     },
 };
 
-/// Runs one claimed item to its end, whatever that is. `stop` asks it to hand the item back instead.
+/// Runs one claimed item to its end, whatever that is. `slot` is dropped once the guest has ended. `stop` asks it to hand
+/// the item back instead.
 pub trait RunItem: Send + Sync {
     fn run(
         self: Arc<Self>,
         claimed: Claimed,
         holding: Holding,
+        slot: Slot,
         stop: CancellationToken,
     ) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
     /// Agents that this host can't run for now.
     fn avoid(&self) -> Vec<AgentId>;
+}
+
+/// A place among the activations that run at a time, until it is dropped.
+pub struct Slot {
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +72,9 @@ const REFILLED: usize = 4;
 /// …unless they take longer than this to become free: short against any activation that is worth a thought.
 const REFILL_WITHIN: Duration = Duration::from_millis(1);
 
+/// For each slot, so many claims may be held: one that runs, and others whose end the store is being told.
+const HELD: usize = 2;
+
 /// Between two tries of a claim call that got no answer.
 const CLAIM_AGAIN: Duration = Duration::from_millis(200);
 
@@ -79,10 +90,10 @@ pub struct Dispatch<R> {
 impl<R: RunItem + 'static> Dispatch<R> {
     /// Claim and run until `shutdown`; then drain for the grace period, and hand the rest back.
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let slots = Arc::new(Semaphore::new(self.config.slots));
+        let room = Room::new(self.config.slots);
         let stop = CancellationToken::new();
         let mut running = JoinSet::new();
-        let claiming = self.claim_until(&shutdown, &slots, &stop, &mut running).await;
+        let claiming = self.claim_until(&shutdown, &room, &stop, &mut running).await;
         if claiming.is_err() {
             // The process is about to end: what can be handed back is, rather than wait for a lease.
             stop.cancel();
@@ -94,7 +105,7 @@ impl<R: RunItem + 'static> Dispatch<R> {
     async fn claim_until(
         &self,
         shutdown: &CancellationToken,
-        slots: &Arc<Semaphore>,
+        room: &Room,
         stop: &CancellationToken,
         running: &mut JoinSet<()>,
     ) -> anyhow::Result<()> {
@@ -109,26 +120,28 @@ impl<R: RunItem + 'static> Dispatch<R> {
             } else {
                 (1, WOKEN)
             };
-            let Some(mut permits) = free_slots(slots, refilled, at_most, shutdown).await else {
+            let Some(mut free) = room.free(refilled, at_most, shutdown).await else {
                 return Ok(());
             };
-            let wanted = permits.num_permits();
+            let wanted = free.count();
             let (sent, claimed) = self.claim(wanted, shutdown).await;
             more = claimed.len() == wanted;
             for claimed in claimed {
-                let permit = permits.split(1);
+                let (slot, held) = free.take_one();
                 let holding = self.claims.hold(claimed.item.id, claimed.token, sent);
-                let run = Arc::clone(&self.runner).run(claimed, holding, stop.clone());
+                let run = Arc::clone(&self.runner).run(claimed, holding, slot, stop.clone());
                 running.spawn(async move {
                     run.await;
-                    drop(permit);
+                    drop(held);
                 });
             }
             if shutdown.is_cancelled() {
                 return Ok(());
             }
-            drop(permits);
+            drop(free);
             if !more {
+                // What was claimed comes first: waiting is a call to the store.
+                task::yield_now().await;
                 tokio::select! {
                     () = self.queue.wait_for_work(self.config.idle_poll) => {}
                     // Whatever the wait runs into, the next look comes in time.
@@ -228,34 +241,79 @@ fn panicked(panic: JoinError) -> anyhow::Error {
     anyhow!("an activation's task panicked: {panic}")
 }
 
-/// The slots that are free, at most `at_most`: as soon as `refilled` are, or one has been for a moment; nothing once the
-/// host shuts down.
-async fn free_slots(
-    slots: &Arc<Semaphore>,
-    refilled: usize,
-    at_most: usize,
-    shutdown: &CancellationToken,
-) -> Option<OwnedSemaphorePermit> {
-    let many = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-    let mut permits = tokio::select! {
-        biased;
-        () = shutdown.cancelled() => return None,
-        permit = Arc::clone(slots).acquire_owned() => permit.ok()?,
-    };
-    let missing = refilled.saturating_sub(1);
-    if missing > 0 {
-        let rest = Arc::clone(slots).acquire_many_owned(many(missing));
-        if let Ok(Ok(rest)) = time::timeout(REFILL_WITHIN, rest).await {
-            permits.merge(rest);
+/// How many activations and claims there may be.
+struct Room {
+    slots: Arc<Semaphore>,
+    held: Arc<Semaphore>,
+}
+
+/// Slots that are free, and as many claims that may be held.
+struct Free {
+    slots: OwnedSemaphorePermit,
+    held: OwnedSemaphorePermit,
+}
+
+impl Free {
+    fn count(&self) -> usize {
+        self.slots.num_permits().min(self.held.num_permits())
+    }
+
+    /// One of each, for one claim of at most `count`.
+    fn take_one(&mut self) -> (Slot, Option<OwnedSemaphorePermit>) {
+        let slot = Slot {
+            _place: self.slots.split(1),
+        };
+        (slot, self.held.split(1))
+    }
+}
+
+impl Room {
+    fn new(slots: usize) -> Room {
+        Room {
+            slots: Arc::new(Semaphore::new(slots)),
+            held: Arc::new(Semaphore::new(HELD * slots)),
         }
     }
-    let free = slots
+
+    /// What is free, at most `at_most`: as soon as `refilled` slots are, or one has been for a moment; nothing once the
+    /// host shuts down.
+    async fn free(&self, refilled: usize, at_most: usize, shutdown: &CancellationToken) -> Option<Free> {
+        let mut held = acquire_one(&self.held, shutdown).await?;
+        let mut slots = acquire_one(&self.slots, shutdown).await?;
+        let missing = refilled.saturating_sub(1);
+        if missing > 0 {
+            let rest = Arc::clone(&self.slots).acquire_many_owned(many(missing));
+            if let Ok(Ok(rest)) = time::timeout(REFILL_WITHIN, rest).await {
+                slots.merge(rest);
+            }
+        }
+        take_up_to(&self.slots, &mut slots, at_most);
+        let wanted = slots.num_permits();
+        take_up_to(&self.held, &mut held, wanted);
+        Some(Free { slots, held })
+    }
+}
+
+async fn acquire_one(of: &Arc<Semaphore>, shutdown: &CancellationToken) -> Option<OwnedSemaphorePermit> {
+    tokio::select! {
+        biased;
+        () = shutdown.cancelled() => None,
+        permit = Arc::clone(of).acquire_owned() => permit.ok(),
+    }
+}
+
+/// More of what is free now, up to so many in all. Nobody else takes any, so what is seen is there.
+fn take_up_to(of: &Arc<Semaphore>, permits: &mut OwnedSemaphorePermit, at_most: usize) {
+    let more = of
         .available_permits()
         .min(at_most.saturating_sub(permits.num_permits()));
-    if let Ok(rest) = Arc::clone(slots).try_acquire_many_owned(many(free)) {
-        permits.merge(rest);
+    if let Ok(more) = Arc::clone(of).try_acquire_many_owned(many(more)) {
+        permits.merge(more);
     }
-    Some(permits)
+}
+
+fn many(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -266,26 +324,46 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn slots_are_refilled_some_at_a_time_and_none_waits_longer_than_a_moment() {
-        let (slots, shutdown) = (Arc::new(Semaphore::new(1)), CancellationToken::new());
+        let (room, shutdown) = (Room::new(5), CancellationToken::new());
+        let mut all = room.free(1, 8, &shutdown).await.unwrap();
+        assert_eq!(all.count(), 5);
+        let mut running: Vec<_> = (0..5).map(|_| all.take_one()).collect();
+        drop(all);
+        running.pop();
         {
-            let refill = free_slots(&slots, 4, 8, &shutdown);
+            let refill = room.free(4, 8, &shutdown);
             tokio::pin!(refill);
             assert!(poll_fn(|cx| Poll::Ready(refill.as_mut().poll(cx).is_pending())).await);
-            slots.add_permits(4);
+            running.truncate(1);
             let began = time::Instant::now();
-            assert_eq!(refill.await.map(|permits| permits.num_permits()), Some(5));
+            assert_eq!(refill.await.map(|free| free.count()), Some(4));
             assert_eq!(began.elapsed(), Duration::ZERO);
         }
-        assert_eq!(slots.available_permits(), 5);
-        slots.forget_permits(3);
+        let _others = room.free(2, 2, &shutdown).await;
         let began = time::Instant::now();
-        let permits = free_slots(&slots, 4, 8, &shutdown).await;
-        assert_eq!(permits.map(|permits| permits.num_permits()), Some(2));
+        assert_eq!(room.free(4, 8, &shutdown).await.map(|free| free.count()), Some(2));
         assert!((REFILL_WITHIN..2 * REFILL_WITHIN + Duration::from_millis(1)).contains(&began.elapsed()));
-        slots.add_permits(30);
-        let permits = free_slots(&slots, 1, 8, &shutdown).await;
-        assert_eq!(permits.map(|permits| permits.num_permits()), Some(8));
+        assert_eq!(room.free(1, 1, &shutdown).await.map(|free| free.count()), Some(1));
         shutdown.cancel();
-        assert!(free_slots(&slots, 1, 8, &shutdown).await.is_none());
+        assert!(room.free(1, 8, &shutdown).await.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slot_is_free_once_its_guest_has_ended_but_ends_that_are_told_are_bounded() {
+        let (room, shutdown) = (Room::new(2), CancellationToken::new());
+        let mut telling = Vec::new();
+        for _ in 0..HELD {
+            let mut free = room.free(1, 8, &shutdown).await.unwrap();
+            assert_eq!(free.count(), 2);
+            for _ in 0..2 {
+                let (slot, held) = free.take_one();
+                drop(slot);
+                telling.push(held);
+            }
+        }
+        let stuck = time::timeout(Duration::from_secs(60), room.free(1, 8, &shutdown)).await;
+        assert!(stuck.is_err(), "as many are held as may be");
+        telling.pop();
+        assert_eq!(room.free(1, 8, &shutdown).await.map(|free| free.count()), Some(1));
     }
 }

@@ -20,7 +20,7 @@ use self::{judge::judge, told::Told};
 use super::{
     budget::Budget,
     claims::{HeldClaim, Holding},
-    dispatch::RunItem,
+    dispatch::{RunItem, Slot},
     guest_host::{ActivationHost, GuestServices},
     plugins::{LoadedPlugin, Plugins},
 };
@@ -87,9 +87,10 @@ impl RunItem for Runner {
         self: Arc<Self>,
         claimed: Claimed,
         holding: Holding,
+        slot: Slot,
         stop: CancellationToken,
     ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        Box::pin(async move { self.run_item(&claimed, &holding.claim, &stop).await })
+        Box::pin(async move { self.run_item(&claimed, &holding.claim, slot, &stop).await })
     }
 
     fn avoid(&self) -> Vec<AgentId> {
@@ -101,22 +102,26 @@ impl RunItem for Runner {
 }
 
 impl Runner {
-    async fn run_item(&self, claimed: &Claimed, claim: &Arc<HeldClaim>, stop: &CancellationToken) {
+    async fn run_item(&self, claimed: &Claimed, claim: &Arc<HeldClaim>, slot: Slot, stop: &CancellationToken) {
         let item = &claimed.item;
-        let mut told = Told::begin(&*self.telemetry, item, claimed.waited);
+        let told = Told::begin(&*self.telemetry, item, claimed.waited);
         match self.set_up(item) {
             Err(why) => {
-                self.leave_to_others(item, claim, &why).await;
                 told.ended(Reason::PluginUnavailable, Usage::default());
+                self.leave_to_others(item, claim, &why).await;
             }
             Ok(setup) => {
-                claim.stamp(setup.plugin.generation.to_string());
-                info!(agent = %item.agent_name, item = %item.id, task_type = %item.task_type, attempt = item.attempt,
-                      plugin = %setup.plugin.generation, waited = ?claimed.waited, "activating");
-                match self.activate(item, claim, &setup, stop).await {
+                let generation = setup.plugin.generation.to_string();
+                info!(agent = %item.agent_name, item = %item.id, task_type = item.task_type.as_str(), attempt = item.attempt,
+                      plugin = generation, waited = ?claimed.waited, "activating");
+                claim.stamp(generation);
+                let run = self.activate(item, claim, &setup, stop).await;
+                // Whoever is next need not wait until the store knows of this end.
+                drop(slot);
+                match run {
                     Run::Ended(ending, usage) => {
-                        told.ended(ending.reason, usage);
-                        self.complete(item, claim, ending, told.took(), stop).await;
+                        let took = told.ended(ending.reason, usage);
+                        self.complete(item, claim, ending, took, stop).await;
                     }
                     Run::Lost => {
                         told.ended(Reason::LeaseLost, Usage::default());
@@ -129,7 +134,6 @@ impl Runner {
                 }
             }
         }
-        drop(told);
         self.ended.notify_one();
     }
 

@@ -1,6 +1,9 @@
 //! Bad days of a Redis: restarts, lost data, no memory, keys of the wrong type, the wrong server.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use tempfile::TempDir;
 use tokio::time::timeout;
@@ -9,7 +12,7 @@ use warren::{
     domain::{ending::Reason, ids::Term, work_item::ItemState},
     ports::{
         leadership::{Acquired, Bid},
-        store::{Store, StoreError},
+        store::{Store, StoreError, StorePolicy},
         work_queue::Fence,
     },
 };
@@ -44,6 +47,56 @@ async fn forgotten_scripts_are_loaded_again() {
     }
     assert!(renew(&store, &claimed).await);
     end(&store, &claimed, Reason::Ok).await;
+}
+
+#[tokio::test]
+async fn what_an_upgrade_leaves_is_removed_and_loaded_again_where_it_is_still_used() {
+    let harness = RedisHarness::fresh(policy()).await;
+    let other_policy = StorePolicy {
+        max_attempts: 7,
+        ..policy()
+    };
+    let elsewhere = RedisConfig {
+        key_prefix: "other:".to_owned(),
+        ..config(harness.folder(), &policy(), StoreClock::Redis)
+    };
+    let libraries = async || -> BTreeSet<String> {
+        let found: Vec<Vec<redis::Value>> = harness.redis(&["FUNCTION", "LIST"]).await;
+        let name = |library: &Vec<redis::Value>| redis::from_redis_value(library[1].clone()).unwrap();
+        found.iter().map(name).collect()
+    };
+    let old = harness.store();
+    connect(elsewhere).await;
+    let before = libraries().await;
+    let new = connect(config(harness.folder(), &other_policy, StoreClock::Redis))
+        .await
+        .store();
+    let after = libraries().await;
+    assert_eq!((before.len(), after.len()), (2, 2), "{before:?} {after:?}");
+    assert_eq!(
+        before.intersection(&after).count(),
+        1,
+        "the other prefix keeps its own: {after:?}"
+    );
+    add_ready(&old, &direct("a")).await;
+    assert_eq!(libraries().await.len(), 3);
+    claim_one(&new).await;
+}
+
+#[tokio::test]
+async fn a_full_server_that_has_lost_the_scripts_says_what_to_do() {
+    let harness = RedisHarness::fresh(policy()).await;
+    let store = harness.store();
+    let item = direct("a");
+    add_ready(&store, &item).await;
+    let _: () = harness.redis(&["FUNCTION", "FLUSH"]).await;
+    let _: () = harness.redis(&["CONFIG", "SET", "maxmemory", "1mb"]).await;
+    let error = store.queue.stats().await.unwrap_err().to_string();
+    for word in ["lost Warren's functions", "warren_", "KB", "CONFIG SET maxmemory"] {
+        assert!(error.contains(word), "{word}: {error}");
+    }
+    let _: () = harness.redis(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    claim_item(&store, &item).await;
 }
 
 #[tokio::test]

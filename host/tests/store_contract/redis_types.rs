@@ -45,6 +45,12 @@ fn keys() -> Vec<(String, bool)> {
     keys
 }
 
+const QUOTA: StateQuota = StateQuota {
+    bytes: 100,
+    keys: 3,
+    value: 60,
+};
+
 /// A store in which there is something of everything.
 struct Lived {
     harness: RedisHarness,
@@ -205,21 +211,19 @@ impl Lived {
         }
     }
 
+    fn scope(&self) -> StateScope {
+        StateScope {
+            agent: self.claimed.item.agent_id.clone(),
+            item: self.claimed.item.id,
+            token: self.claimed.token,
+        }
+    }
+
     async fn ask_of_agents(&self, n: usize) -> Result<(), StoreError> {
         let (store, claimed) = (&self.store, &self.claimed);
-        let scope = StateScope {
-            agent: claimed.item.agent_id.clone(),
-            item: claimed.item.id,
-            token: claimed.token,
-        };
-        let quota = StateQuota {
-            bytes: 100,
-            keys: 3,
-            value: 60,
-        };
         match n {
             17 => store.effects.begin(&comment(claimed, "n")).await.map(drop),
-            18 => store.agent_state.set(&scope, "k", b"v", &quota).await.map(drop),
+            18 => store.agent_state.set(&self.scope(), "k", b"v", &QUOTA).await.map(drop),
             _ => {
                 let plugin = PluginName::new("p").unwrap();
                 store.plugins.generation(&plugin, &Digest([7; 32])).await.map(drop)
@@ -334,5 +338,25 @@ async fn hosts_go_on_once_a_key_of_the_wrong_type_is_deleted() {
         let mine = claims.iter().find(|claimed| claimed.item.id == item.id);
         end(store, mine.unwrap_or_else(|| panic!("{key}: {claims:?}")), Reason::Ok).await;
         assert_eq!(record(store, item.id).await.state.as_str(), "done", "{key}");
+    }
+}
+
+/// The keys of which there is one for each agent, by the calls that use them.
+#[tokio::test]
+async fn an_agents_state_of_the_wrong_type_is_named() {
+    let place = RedisHarness::place().await;
+    let lived = Lived::in_place(&place).await;
+    let agent = &lived.claimed.item.agent_id;
+    let key = format!("{PREFIX}warren:state:{agent}");
+    let _: i64 = lived.harness.redis(&["DEL", &key]).await;
+    lived.set_wrong(&key, false).await;
+    let (state, scope) = (&lived.store.agent_state, lived.scope());
+    for (what, answer) in [
+        ("get", state.get(&scope, "k").await.map(drop)),
+        ("set", state.set(&scope, "k", b"v", &QUOTA).await.map(drop)),
+        ("delete", state.delete(&scope, "k").await),
+        ("keys", state.keys(&scope, None, 10).await.map(drop)),
+    ] {
+        names_it(&answer.unwrap_err(), &key, "string", what);
     }
 }

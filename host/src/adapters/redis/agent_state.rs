@@ -2,18 +2,22 @@
 
 use async_trait::async_trait;
 
-use super::{RedisStore, reply::Reply};
+use super::{RedisStore, keys::Kind, reply::Reply};
 use crate::ports::{
     agent_state::{AgentState, StateQuota, StateScope, Written},
     store::StoreError,
 };
 
+/// What each of the keys holds.
+const KIND: Kind = "hash";
+
 #[async_trait]
 impl AgentState for RedisStore {
     async fn get(&self, scope: &StateScope, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let own = self.calls.keys.state_of(&scope.agent);
         let mut command = redis::cmd("HGET");
-        command.arg(self.calls.keys.state_of(&scope.agent)).arg(key);
-        self.calls.command(&command).await
+        command.arg(&own).arg(key);
+        self.calls.command_on(&command, &own, KIND).await
     }
 
     async fn set(
@@ -29,7 +33,7 @@ impl AgentState for RedisStore {
             .calls
             .script_on(
                 &self.calls.scripts.state_set,
-                Some(self.calls.keys.state_of(&scope.agent)),
+                Some((self.calls.keys.state_of(&scope.agent), KIND)),
             )
             .arg(scope.item.to_string())
             .arg(scope.token.to_string())
@@ -59,7 +63,9 @@ impl AgentState for RedisStore {
 
     async fn delete(&self, scope: &StateScope, key: &str) -> Result<(), StoreError> {
         let own = self.calls.keys.state_of(&scope.agent);
-        let call = self.calls.script_on(&self.calls.scripts.state_delete, Some(own));
+        let call = self
+            .calls
+            .script_on(&self.calls.scripts.state_delete, Some((own, KIND)));
         call.arg(scope.item.to_string())
             .arg(scope.token.to_string())
             .arg(scope.agent.as_str())
@@ -71,10 +77,9 @@ impl AgentState for RedisStore {
 
     async fn keys(&self, scope: &StateScope, after: Option<&str>, limit: u32) -> Result<Vec<String>, StoreError> {
         // All of an agent's keys are few, by its quota.
-        let command = redis::cmd("HKEYS")
-            .arg(self.calls.keys.state_of(&scope.agent))
-            .to_owned();
-        let mut keys: Vec<String> = self.calls.command(&command).await?;
+        let own = self.calls.keys.state_of(&scope.agent);
+        let command = redis::cmd("HKEYS").arg(&own).to_owned();
+        let mut keys: Vec<String> = self.calls.command_on(&command, &own, KIND).await?;
         keys.retain(|key| after.is_none_or(|after| key.as_str() > after));
         keys.sort_unstable();
         keys.truncate(limit as usize);

@@ -5,11 +5,12 @@ use std::{sync::Arc, time::Duration};
 
 use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, ServerErrorKind, ToRedisArgs, Value};
 use tokio::time::timeout;
+use tracing::debug;
 
 use super::{
     StoreClock,
     connection::Connection,
-    keys::Keys,
+    keys::{Keys, Kind},
     scripts::{Library, Prepared, Scripts},
 };
 use crate::{
@@ -30,6 +31,8 @@ pub(super) struct Calls {
 pub(super) struct Call<'a> {
     calls: &'a Calls,
     prepared: &'a Prepared,
+    /// The key that depends on the call, and its type.
+    own: Option<(String, Kind)>,
     command: Cmd,
     term: Term,
 }
@@ -40,8 +43,8 @@ impl Calls {
         self.script_on(prepared, None)
     }
 
-    /// The same, with the name of the one key that depends on the call.
-    pub fn script_on<'a>(&'a self, prepared: &'a Prepared, own: Option<String>) -> Call<'a> {
+    /// The same, with the one key that depends on the call, and its type.
+    pub fn script_on<'a>(&'a self, prepared: &'a Prepared, own: Option<(String, Kind)>) -> Call<'a> {
         let mut command = redis::cmd("FCALL");
         // The keys of a prefix are in one place: the first says which, the others have their names in the script.
         let first = prepared.keys.first().map_or("", |(key, _)| key);
@@ -49,8 +52,8 @@ impl Calls {
             .arg(&prepared.function)
             .arg(1 + u8::from(own.is_some()))
             .arg(first);
-        if let Some(own) = own {
-            command.arg(own);
+        if let Some((key, _)) = &own {
+            command.arg(key);
         }
         match &self.clock {
             StoreClock::Redis => command.arg(""),
@@ -59,6 +62,7 @@ impl Calls {
         Call {
             calls: self,
             prepared,
+            own,
             command,
             term: Term(0),
         }
@@ -73,35 +77,77 @@ impl Calls {
         }
     }
 
-    /// Give Redis the scripts, if it has not got them.
-    pub async fn load_library(&self) -> Result<(), StoreError> {
-        let Library { name, text } = &self.scripts.library;
+    /// Give Redis the scripts, if it has not got them. Whether it had not.
+    pub async fn load_library(&self) -> Result<bool, StoreError> {
+        let Library { name, text, .. } = &self.scripts.library;
         let mut list = redis::cmd("FUNCTION");
         list.arg("LIST").arg("LIBRARYNAME").arg(name);
         let found: Vec<Value> = self.command(&list).await?;
         if !found.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         // Another host may do so at the same time, with the same text.
-        self.command(redis::cmd("FUNCTION").arg("LOAD").arg("REPLACE").arg(text))
+        let mut load = redis::cmd("FUNCTION");
+        load.arg("LOAD").arg("REPLACE").arg(text);
+        let mut connection = self.connection.clone();
+        let loaded: Result<(), RedisError> = timeout(self.timeout, load.query_async(&mut connection))
             .await
+            .map_err(|_| self.too_slow())?;
+        loaded.map_err(|error| match error.code() {
+            Some("OOM") => StoreError::Unavailable(format!(
+                "Redis has lost Warren's functions and is at its maxmemory, where it takes no others (library {name}, {} KB): give \
+                 it more (CONFIG SET maxmemory) or delete what is not needed; hosts go on by themselves then",
+                text.len() / 1024
+            )),
+            _ => sorted(&error, Term(0)),
+        })?;
+        Ok(true)
+    }
+
+    /// Remove the libraries of this prefix but our own: an upgrade or a change of policy has left them. Best effort: who still
+    /// uses one loads it again, and what can't be removed is only memory.
+    ///
+    /// Only for whoever starts: two hosts that load theirs again would go on removing each other's.
+    pub async fn remove_other_libraries(&self) -> Result<(), StoreError> {
+        let Library { name, family, .. } = &self.scripts.library;
+        let mut list = redis::cmd("FUNCTION");
+        list.arg("LIST").arg("LIBRARYNAME").arg(format!("{family}*"));
+        let found: Vec<Vec<Value>> = self.command(&list).await?;
+        for library in found {
+            let old = library
+                .get(1)
+                .cloned()
+                .and_then(|name| String::from_redis_value(name).ok());
+            let Some(old) = old.filter(|old| old != name) else {
+                continue;
+            };
+            if let Err(error) = self.command::<()>(redis::cmd("FUNCTION").arg("DELETE").arg(&old)).await {
+                debug!(library = old, %error, "store_library_not_removed");
+            }
+        }
+        Ok(())
+    }
+
+    /// A command on one key, of the type that Warren gives it.
+    pub async fn command_on<T: FromRedisValue>(&self, command: &Cmd, key: &str, kind: Kind) -> Result<T, StoreError> {
+        match self.command(command).await {
+            Err(StoreError::Corrupt(words)) => {
+                Err(StoreError::Corrupt(self.misplaced(key, kind).await.unwrap_or(words)))
+            }
+            answer => answer,
+        }
+    }
+
+    /// That a key is of another type, if it is.
+    async fn misplaced(&self, key: &str, kind: Kind) -> Option<String> {
+        let found: String = self.command(redis::cmd("TYPE").arg(key)).await.ok()?;
+        (found != "none" && found != kind).then(|| {
+            format!("the key {key} holds a {found}, but Warren keeps a {kind} there; rename or delete that key")
+        })
     }
 
     pub fn too_slow(&self) -> StoreError {
         StoreError::Unavailable(format!("Redis did not answer within {} ms", self.timeout.as_millis()))
-    }
-
-    /// The key of a script whose type is not what Warren made it, for the operator.
-    async fn wrong_type(&self, prepared: &Prepared) -> Option<String> {
-        for (key, kind) in &prepared.keys {
-            let found: String = self.command(redis::cmd("TYPE").arg(key)).await.ok()?;
-            if found != "none" && found != *kind {
-                return Some(format!(
-                    "the key {key} holds a {found}, but Warren keeps a {kind} there; rename or delete that key"
-                ));
-            }
-        }
-        None
     }
 }
 
@@ -137,11 +183,21 @@ impl Call<'_> {
         match answer {
             Ok(answer) => Ok(answer),
             Err(error) if error.code() == Some("WRONGTYPE") => {
-                let found = self.calls.wrong_type(self.prepared).await;
+                let found = self.wrong_type().await;
                 Err(StoreError::Corrupt(found.unwrap_or_else(|| format!("Redis: {error}"))))
             }
             Err(error) => Err(sorted(&error, self.term)),
         }
+    }
+
+    /// The key of this call whose type is not what Warren made it, for the operator.
+    async fn wrong_type(&self) -> Option<String> {
+        for (key, kind) in self.prepared.keys.iter().chain(&self.own) {
+            if let Some(words) = self.calls.misplaced(key, kind).await {
+                return Some(words);
+            }
+        }
+        None
     }
 
     async fn sent(&self) -> Result<Result<Value, RedisError>, StoreError> {

@@ -88,7 +88,9 @@ impl RedisStore {
         while strangers.len() > 0 {
             let (agent, runner) = (strangers.text()?, strangers.text()?);
             let heartbeat = self.calls.keys.heartbeat_of(&runner);
-            let call = self.calls.script_on(&self.calls.scripts.stranger, Some(heartbeat));
+            let call = self
+                .calls
+                .script_on(&self.calls.scripts.stranger, Some((heartbeat, "string")));
             call.arg(agent).arg(runner).run().await?;
         }
         Ok(())

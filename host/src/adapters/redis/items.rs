@@ -99,9 +99,10 @@ pub(super) fn described(item: &WorkItem) -> String {
 pub(super) fn flag(item: &WorkItem) -> String {
     let letter = match item.task_type {
         TaskType::Direct => 'D',
-        TaskType::Inbox if item.min_interval.is_zero() => 'I',
-        // One by one, as each keeps an interval or has a list of its own.
-        TaskType::Inbox | TaskType::Discovery => 'X',
+        // One by one, as each keeps an interval.
+        TaskType::Inbox | TaskType::Discovery if !item.min_interval.is_zero() => 'X',
+        TaskType::Inbox => 'I',
+        TaskType::Discovery => 'V',
     };
     format!("{letter}{}", rank(item.priority))
 }

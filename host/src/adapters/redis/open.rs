@@ -100,7 +100,9 @@ pub(super) async fn open(config: &RedisConfig) -> Result<Opened, ConnectError> {
         });
     }
     // Before anything is done: a Redis that is out of memory takes no scripts.
-    calls.load_library().await.map_err(unavailable)?;
+    if calls.load_library().await.map_err(unavailable)? {
+        calls.remove_other_libraries().await.map_err(unavailable)?;
+    }
     let identity = identify(&calls).await.map_err(unavailable)?;
     if number(&identity.schema).is_none_or(|(major, _)| major > SCHEMA.0) {
         return Err(ConnectError::Newer {

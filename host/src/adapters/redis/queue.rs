@@ -11,6 +11,7 @@ use super::{
     items::{item_id, letter, millis, record},
     open::identify,
     reply::{Reply, number},
+    rest::Rest,
     signals::{Signal, told},
 };
 use crate::{
@@ -40,6 +41,29 @@ impl RedisStore {
             Value::Array(fields) if fields.is_empty() => Ok(None),
             fields => record(fields).map(Some),
         }
+    }
+}
+
+/// What a sweep has to do something about, whatever the time is.
+const BUSY: [&str; 10] = [
+    "leases",
+    "delayed",
+    "active",
+    "backoff",
+    "ready_high",
+    "ready_normal",
+    "ready_low",
+    "queue_high",
+    "queue_normal",
+    "queue_low",
+];
+
+impl RedisStore {
+    /// Whether none of it is there.
+    async fn is_idle(&self) -> Result<bool, StoreError> {
+        let keys = BUSY.map(|word| self.calls.keys.of(word));
+        let there: i64 = self.calls.command(redis::cmd("EXISTS").arg(&keys)).await?;
+        Ok(there == 0)
     }
 }
 
@@ -108,6 +132,10 @@ impl WorkQueue for RedisStore {
     }
 
     async fn sweep(&self) -> Result<Swept, StoreError> {
+        if self.rest.lasts(&self.calls.clock) && self.is_idle().await? {
+            return Ok(Swept::default());
+        }
+        let asked = Rest::time(&self.calls.clock);
         let call = self.calls.script(&self.calls.scripts.sweep).arg(rand::random::<i32>());
         let mut reply = Reply::new(call.run().await?)?;
         let mut swept = Swept {
@@ -116,7 +144,8 @@ impl WorkQueue for RedisStore {
             more: reply.flag()?,
             recovered: Vec::new(),
         };
-        let (foreign, strangers) = (reply.flag()?, reply.flag()?);
+        let (foreign, strangers) = (reply.flag()?, reply.number()?);
+        self.rest.begin(asked, -strangers);
         while reply.len() > 0 {
             let (item, agent, host) = (item_id(&reply.text()?)?, reply.text()?, reply.text()?);
             // Names that are not valid were written by hand: the item is recovered, but there is nobody to name.
@@ -127,7 +156,7 @@ impl WorkQueue for RedisStore {
         if foreign {
             self.adopt().await?;
         }
-        if strangers {
+        if strangers > 0 {
             self.free_from_strangers().await?;
         }
         Ok(swept)

@@ -4,7 +4,9 @@
 //! `Uses:` names the parts that stand before it. What the store decides by is written in as constants, and so are the
 //! names of the keys, so that a call carries only what is its own, and one key that says where it belongs.
 //!
-//! The library is named by its content: hosts of other versions, prefixes or policies have libraries of their own.
+//! The library is named by its prefix and its content: hosts of other versions, prefixes or policies have libraries of
+//! their own. A host that starts with a new one removes the others of its prefix; one that still uses one of
+//! them loads it again.
 
 use std::fmt::Write;
 
@@ -31,9 +33,11 @@ pub(super) struct Prepared {
 pub(super) struct Library {
     pub name: String,
     pub text: String,
+    /// What the names of all libraries of this prefix begin with.
+    pub family: String,
 }
 
-const PARTS: [(&str, &str); 15] = [
+const PARTS: [(&str, &str); 16] = [
     ("base", include_str!("lua/parts/base.lua")),
     ("fence", include_str!("lua/parts/fence.lua")),
     ("leader", include_str!("lua/parts/leader.lua")),
@@ -43,6 +47,7 @@ const PARTS: [(&str, &str); 15] = [
     ("agents", include_str!("lua/parts/agents.lua")),
     ("breaker", include_str!("lua/parts/breaker.lua")),
     ("items", include_str!("lua/parts/items.lua")),
+    ("order", include_str!("lua/parts/order.lua")),
     ("places", include_str!("lua/parts/places.lua")),
     ("insert", include_str!("lua/parts/insert.lua")),
     ("lose", include_str!("lua/parts/lose.lua")),
@@ -155,6 +160,16 @@ fn function(library: &str, script: &str) -> String {
     format!("{library}_{script}")
 }
 
+/// In hexadecimal digits.
+fn digest(text: &str) -> String {
+    let mut digits = String::new();
+    for byte in Sha256::digest(text) {
+        // Writing to a string does not fail.
+        let _ = write!(digits, "{byte:02x}");
+    }
+    digits
+}
+
 /// All scripts as one library. Its name is in its functions' names, so the name is of what it is without it.
 fn library(sources: &[(&str, &str)], keys: &Keys, constants: &[(&'static str, String)]) -> Library {
     let text_for = |library: &str| -> String {
@@ -163,15 +178,12 @@ fn library(sources: &[(&str, &str)], keys: &Keys, constants: &[(&'static str, St
             .map(|(name, source)| text(&function(library, name), source, keys, constants));
         format!("#!lua name={library}\n{}", functions.collect::<String>())
     };
-    let digest = Sha256::digest(text_for("warren"));
-    let mut name = "warren_".to_owned();
-    for byte in &digest[..8] {
-        // Writing to a string does not fail.
-        let _ = write!(name, "{byte:02x}");
-    }
+    let family = format!("warren_{}_", &digest(&keys.of("data"))[..8]);
+    let name = format!("{family}{}", &digest(&text_for("warren"))[..16]);
     Library {
         text: text_for(&name),
         name,
+        family,
     }
 }
 

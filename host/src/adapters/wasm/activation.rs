@@ -1,6 +1,9 @@
 //! One activation, from the fresh store to the verdict.
 
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::{
+    pin::pin,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use jiff::Timestamp;
 use tokio::{runtime::Handle, sync::OwnedSemaphorePermit, time::Instant};
@@ -47,19 +50,22 @@ pub async fn run(
     let deadline = limits.deadline;
     let files = Files::granted(workspaces, &item.agent_id, &capabilities, &limits, wipe_workspace);
     let guest = Guest::new(Arc::clone(&account), host, capabilities, config, limits, files, io);
-    let work = async {
-        match call(&agent, guest, item).await {
-            Ok(Ok(outcome)) => Verdict::Outcome {
-                summary: outcome.summary,
-                handled: outcome.handled,
-            },
-            Ok(Err(failure)) => failed(failure),
-            Err(error) => stop::verdict(&error),
+    // A guest that was cut is gone at the end of the block, and its workspace being left.
+    let verdict = {
+        let work = pin!(async {
+            match call(&agent, guest, item).await {
+                Ok(Ok(outcome)) => Verdict::Outcome {
+                    summary: outcome.summary,
+                    handled: outcome.handled,
+                },
+                Ok(Err(failure)) => failed(failure),
+                Err(error) => stop::verdict(&error),
+            }
+        });
+        match account.meter.measure(began + deadline, work).await {
+            Ok(verdict) => verdict,
+            Err(Cut { upstream }) => cut(upstream, deadline),
         }
-    };
-    let verdict = match account.meter.measure(began + deadline, work).await {
-        Ok(verdict) => verdict,
-        Err(Cut { upstream }) => cut(upstream, deadline),
     };
     account.workspace_left().await;
     Activated {

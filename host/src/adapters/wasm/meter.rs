@@ -7,7 +7,7 @@
 
 use std::{
     future::{Future, poll_fn},
-    pin::{Pin, pin},
+    pin::Pin,
     sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     task::Poll,
     time::Duration,
@@ -78,9 +78,8 @@ impl Meter {
         self.upstream_failed.load(Relaxed)
     }
 
-    /// Run `work` to its end or to the deadline, whichever is first, and measure it.
-    pub async fn measure<T>(&self, deadline: Instant, work: impl Future<Output = T>) -> Result<T, Cut> {
-        let mut work = pin!(work);
+    /// Run `work` to its end or to the deadline, whichever is first, and measure it. It is large: it stays where it is.
+    pub async fn measure<T>(&self, deadline: Instant, mut work: Pin<&mut impl Future<Output = T>>) -> Result<T, Cut> {
         // Most activations end in their first poll; a timer costs more than some of them.
         let mut alarm: Option<Pin<Box<Sleep>>> = None;
         poll_fn(|context| {

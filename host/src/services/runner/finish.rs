@@ -1,6 +1,6 @@
 //! How an activation's end is told: to the Hub first, then to the store.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use tokio::time;
 use tokio_util::sync::CancellationToken;
@@ -73,12 +73,12 @@ impl Runner {
                 Ok(completed) => {
                     claim.settle();
                     let next = match completed {
-                        Completed::Done => "done".to_owned(),
-                        Completed::Retry { attempt, .. } => format!("retried as attempt {attempt}"),
-                        Completed::Dead => "dead letter".to_owned(),
+                        Completed::Done => Cow::Borrowed("done"),
+                        Completed::Retry { attempt, .. } => Cow::Owned(format!("retried as attempt {attempt}")),
+                        Completed::Dead => Cow::Borrowed("dead letter"),
                     };
-                    info!(agent = %item.agent_name, item = %item.id, reason = %ending.reason, detail = brief(&ending.detail), ?took,
-                          next, "activation ended");
+                    info!(agent = %item.agent_name, item = %item.id, reason = ending.reason.as_str(),
+                          detail = brief(&ending.detail), ?took, next = &*next, "activation ended");
                     return;
                 }
                 Err(error @ StoreError::Unavailable(_)) if last || claim.check().is_err() => {

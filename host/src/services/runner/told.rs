@@ -31,14 +31,11 @@ impl<'a> Told<'a> {
         }
     }
 
-    /// Note how it ended; what follows is no part of the activation's time.
-    pub fn ended(&mut self, reason: Reason, usage: Usage) {
-        self.end = Some((reason, usage, self.started.elapsed()));
-    }
-
-    /// From the claim to the end, or to now while it goes on.
-    pub fn took(&self) -> Duration {
-        self.end.map_or_else(|| self.started.elapsed(), |(_, _, took)| took)
+    /// Tell how it ended; what follows is no part of the activation. From the claim to now.
+    pub fn ended(mut self, reason: Reason, usage: Usage) -> Duration {
+        let took = self.started.elapsed();
+        self.end = Some((reason, usage, took));
+        took
     }
 }
 

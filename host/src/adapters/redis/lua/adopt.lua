@@ -5,7 +5,7 @@
 -- KEYS: data index ready_high ready_normal ready_low delayed leases dead order ages queue_high queue_normal queue_low active failures
 -- KEYS: backoff events wake
 -- ARGV: 1 time, then as many new item ids as it may adopt
--- Uses: base writes signals agents items places insert
+-- Uses: base writes signals agents items order places insert
 -- Returns how many entries were taken
 local free_id, taken = 2, 0
 
@@ -31,9 +31,8 @@ end
 local function bury(id, rank, entry, problem)
   local m = fresh_item('unreadable', 'unreadable', 'direct', rank, 0, 1, 0)
   problem = 'an entry of ' .. LISTS[rank] .. ' is not an item: ' .. problem
-  m[STATE], m[SEQ], m[FIRST], m[NOTE], m[ENDED] = 'x', next_seq(), 'q', problem, now
+  m[STATE], m[SEQ], m[FIRST], m[NOTE], m[ENDED] = 'x', next_seq(id), 'q', problem, now
   set('i' .. id, entry)
-  put_in(ORDER, id, m[SEQ])
   stand_as(id, m, true)
   save_item(id, m)
   tell('item_unreadable', '', id, '', problem)

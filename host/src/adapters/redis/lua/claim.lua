@@ -4,12 +4,14 @@
 -- KEYS: data index ready_high ready_normal ready_low delayed leases dead order ages queue_high queue_normal queue_low active failures
 -- KEYS: backoff events wake
 -- ARGV: 1 time, 2 host, 3 lease in ms, 4 number of tokens, then the tokens, then the agents that are left to others
--- Uses: base writes signals agents items places
+-- Uses: base writes signals agents items order places
 -- Returns {1 if it stopped at its bound of moves, 1 if a list of old holds entries that aren't ours,
 --          then for each claim in turn: id, item as JSON, what is known of it as text (see `parts/items.lua`)}
 local MOST_MOVES = 256
 -- When an agent that another system runs is looked at again, in ms.
 local FOREIGN_RETRY = 5000
+-- An idle host asks often: nothing is ready or claimed, nobody has pushed anything, and nobody is to be woken.
+if call('EXISTS', READY_HIGH, READY_NORMAL, READY_LOW, LEASES, QUEUE_HIGH, QUEUE_NORMAL, QUEUE_LOW, WAKE) == 0 then return { 0, 0 } end
 local host, wanted = ARGV[2], tonumber(ARGV[4])
 local lease_end = now + tonumber(ARGV[3])
 -- What stands between token and last start, and behind that, in the record of a claimed item.
@@ -19,21 +21,32 @@ local lease_text, now_text = sorted(lease_end), sorted(now)
 local avoid = {}
 for n = 5 + wanted, #ARGV do avoid[ARGV[n]] = true end
 
-local first_asked = { 'cp', 'cd0', 'cd1', 'cd2' }
-for n = 5, 4 + wanted do first_asked[n] = 't' .. ARGV[n] end
-read_together(first_asked)
+-- What the calls whose first token is this one have claimed: <token><id>…
+local record_of_call = 'k' .. ARGV[5]
+read_together({ 'cp', 'cd0', 'cd1', 'cd2', record_of_call })
+local claimed_before, claimed_now = known[record_of_call] or '', {}
 -- Claims in a row for which a lower priority was passed over.
 local passed_over = tonumber(known.cp or 0)
 local passed_before = passed_over
 local answer = { 0, 0 }
+
+-- What each token has claimed in an earlier call, the last of several.
+local earlier = {}
+for at = 1, #claimed_before, 72 do earlier[sub(claimed_before, at, at + 35)] = sub(claimed_before, at + 36, at + 71) end
+
+local function note_claim(token, id)
+  local n = #claimed_now
+  claimed_now[n + 1], claimed_now[n + 2] = token, id
+end
 
 local function tell_claim(id)
   local n = #answer
   answer[n + 1], answer[n + 2], answer[n + 3] = id, read('i' .. id) or '', known['m' .. id]
 end
 
--- Who else runs an agent, as `work:active` says it.
+-- Who else runs an agent, as `work:active` says it; and whether there is anybody.
 local others = {}
+local strangers
 
 -- Read together what a walk will ask for: id and agent of each, and its fields of the data hash, three a member.
 local function foresee(buffer)
@@ -51,8 +64,13 @@ local function foresee(buffer)
   buffer.ids, buffer.agents, buffer.asked = ids, agents, asked
   if #agents == 0 then return end
   read_together(missing)
+  -- As many entries as claims: they are ours.
+  if strangers == nil then
+    strangers = call('HLEN', ACTIVE) ~= call('ZCARD', LEASES)
+    sure[ACTIVE], sure[LEASES] = true, true
+  end
+  if not strangers then return end
   local hosts = call('HMGET', ACTIVE, unpack(agents))
-  sure[ACTIVE] = true
   for n = 1, #agents do
     if hosts[n] and not acting[agents[n]] then others[agents[n]] = hosts[n] end
   end
@@ -111,18 +129,18 @@ end
 local function claim_plain(rank, member, id, agent, token)
   local asked, place, flag = buffers[rank].asked, 3 * at[rank], byte(member, 37)
   local text, body, standing = known[asked[place - 2]], known[asked[place - 1]], known[asked[place]]
-  if flag == 88 or met[agent] or others[agent] or not text or not body or not standing or sub(text, 1, 14) ~= PLAIN then return false end
+  if flag == 88 or met[agent] or others[agent] or not text or not body or not standing or find(text, PLAIN, 1, true) ~= 1 then return false end
   local fixed
   if flag == 68 then
     if byte(standing) ~= 112 then return false end
     fixed = 3
   else
-    if sub(standing, 1, 37) ~= 'o' .. id then return false end
+    if find(standing, id, 2, true) ~= 2 or byte(standing) ~= (flag == 73 and 111 or 118) then return false end
     fixed = 39
   end
   text = 'a\t' .. token .. leased .. sub(standing, fixed, fixed + 14) .. by_host .. sub(text, 15)
   set(asked[place - 2], text)
-  set('t' .. token, id)
+  note_claim(token, id)
   set(asked[place], 'b' .. id .. '\n' .. now_text .. sub(standing, fixed + 15))
   local ready, leases = for_key(removed, READY[rank]), for_key(added, LEASES)
   local n = #leases
@@ -147,7 +165,7 @@ local function activate(id, m, a, token)
   enter(id, m, a, 'a')
   a[A_STARTED] = now
   save_item(id, m)
-  set('t' .. token, id)
+  note_claim(token, id)
   known['m' .. id] = item_text(m)
   tell_claim(id)
 end
@@ -228,16 +246,22 @@ local function next_claim(token)
   end
 end
 
+-- A repeat: the same claim, while it lasts. True if the token is good for another: its item could not be read.
+local function tell_again(token, id)
+  local text = read('m' .. id)
+  local state = text and sub(text, 2, 38) == '\t' .. token and byte(text)
+  if state == 97 then tell_claim(id) end
+  return state == 120 and not read('t' .. token)
+end
+
 for n = 1, wanted do
   local token = ARGV[4 + n]
-  local id = known['t' .. token]
-  if id then
-    -- A repeat: the same claim, while it lasts.
-    local text = #id == 36 and read('m' .. id)
-    if text and sub(text, 1, 38) == 'a\t' .. token then tell_claim(id) end
-  elseif not exhausted and moves < MOST_MOVES then
-    next_claim(token)
-  end
+  local id = earlier[token]
+  if (not id or tell_again(token, id)) and not exhausted and moves < MOST_MOVES then next_claim(token) end
+end
+if #claimed_now > 0 then
+  set(record_of_call, claimed_before .. table.concat(claimed_now))
+  if claimed_before == '' then note_age('f' .. record_of_call) end
 end
 if passed_over ~= passed_before then set('cp', passed_over) end
 answer[1] = moves >= MOST_MOVES and 1 or 0

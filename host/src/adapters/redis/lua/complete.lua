@@ -4,11 +4,12 @@
 -- KEYS: backoff events wake
 -- ARGV: 1 time, 2 seed of the jitter, then for each: item, token, how (each 1 or 0: counted, uses an attempt, permanent, cools
 --       down; then the reason), detail, note, generation or empty
--- Uses: base writes signals agents breaker items places
+-- Uses: base writes signals agents breaker items order places
 -- Returns for each 'done' | {'dead'} | {'retry', due time, attempt} | 'stale'; a repeat gets the first answer
 local SHORTEST_PAUSE = 1000
 local FIELDS = 6
-local done, stale, well = 'done', 'stale', 0
+local NEVER = '000000000000000'
+local done, stale = 'done', 'stale'
 seed(ARGV[2])
 local now_text = sorted(now)
 
@@ -29,7 +30,7 @@ local function ended_before(id, token)
   local text = known['m' .. id]
   if text and sub(text, 1, 38) == 'e\t' .. token then return done end
   local claim = read('t' .. token)
-  claim = claim and #claim ~= 36 and unpacked(claim, 't' .. token)
+  claim = unpacked(claim, 't' .. token)
   if claim and claim[1] == id and (claim[2] == 'dead' or claim[2] == 'retry') then return { claim[2], claim[3], claim[4] } end
   return stale
 end
@@ -37,17 +38,16 @@ end
 -- The common case: a plain agent's activation went well, with nothing to be said about it.
 local function end_plain(n, id, token, text, generation)
   local line, a, agent = lines[n], known[agents[n]], sub(agents[n], 2)
-  if met[agent] or not a or sub(a, 1, 37) ~= 'b' .. id or sub(text, -1) ~= '\n' then return nil end
-  local started, healthy, times = sub(a, 39, 53), sub(a, 84, 98), byte(a, 108)
-  if healthy == '000000000000000' then healthy = now_text end
+  if met[agent] or not a or byte(a) ~= 98 or find(a, id, 2, true) ~= 2 or byte(text, -1) ~= 10 then return nil end
+  local started, times = sub(a, 39, 53), byte(a, 108)
+  local healthy = find(a, NEVER, 84, true) == 84 and now_text or sub(a, 84, 98)
   -- How often it ended well, and once more.
   times = times < 57 and sub(a, 99, 107) .. string.char(times + 1) or format('%010d', sub(a, 99, 108) + 1)
   set(agents[n], 'p\n' .. started .. now_text .. started .. healthy .. times .. 'o' .. sub(a, 110))
   set(asked[n], 'e\t' .. token .. '\t\t\t\t\t' .. generation .. '\t\tok\t' .. now_text .. '\t\t\t' .. sub(text, line) .. 'ok')
-  local leases, idle = for_key(removed, LEASES), for_key(added, AGES)
-  leases[#leases + 1], idle[#idle + 1] = id, now_text .. 'e' .. id
+  local leases = for_key(removed, LEASES)
+  leases[#leases + 1], done_now[#done_now + 1] = id, id
   acting[agent] = false
-  well = well + 1
   if byte(text, line + 1) == 87 then ended[#ended + 1] = id end
   return done
 end
@@ -116,6 +116,5 @@ end
 
 local answers = {}
 for at = 3, #ARGV, FIELDS do answers[#answers + 1] = one(at) end
-if well > 0 then count('cf', well) end
 save()
 return answers

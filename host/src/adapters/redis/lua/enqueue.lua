@@ -5,7 +5,7 @@
 -- ARGV: 1 time; 2 holder, 3 term (both empty: not leader-only);
 --       then for each item: id, agent, name, type and rank (a flag of `ready_…` and a digit), the item as JSON, and what its
 --       record says of it: -agent name type rank interval count attempt, between tabs
--- Uses: base writes fence signals agents items places insert
+-- Uses: base writes fence signals agents items order places insert
 -- Returns, for each item: 'q' (added, and ready) | {'added', state} | {'merged', id, news as 0 or 1} | {'skipped', reason} | {'full', limit}
 -- Errors: FENCED
 local FIELDS = 6
@@ -59,7 +59,7 @@ local now_text = sorted(now)
 -- Items of one type and priority: its flag, its priority, and what is gathered of them.
 local function kind_of(word)
   local rank = byte(word, 2) - 48
-  local kind = { flag = sub(word, 1, 1), rank = rank, count = 0, order = for_key(added, ORDER), ready = for_key(added, READY[rank]) }
+  local kind = { flag = sub(word, 1, 1), rank = rank, ready = for_key(added, READY[rank]) }
   depth(rank)
   kinds[word] = kind
   return kind
@@ -68,23 +68,23 @@ end
 -- The common case: an agent of which there is nothing to say. The item is ready.
 local function add_plain(at, id, agent, record, standing)
   local text, name = known[standing], ARGV[at + 2]
-  if byte(text) ~= 112 or sub(text, NAME_AT, NAME_AT + #name) ~= name .. '\t' then return nil end
+  if byte(text) ~= 112 or find(text, name, NAME_AT, true) ~= NAME_AT or byte(text, NAME_AT + #name) ~= 9 then return nil end
   local kind = kinds[ARGV[at + 3]] or kind_of(ARGV[at + 3])
-  local rank, order, ready = kind.rank, kind.order, kind.ready
+  local rank, ready = kind.rank, kind.ready
   if depth(rank) >= MAX_QUEUE then return nil end
   depths[rank] = depths[rank] + 1
-  local seq = format('%d', next_seq())
+  local seq = format('%d', next_seq(id))
   set('i' .. id, ARGV[at + 4])
   set(record, PLAIN .. ARGV[at + 5] .. '\t' .. seq .. '\t' .. now_text .. '\tq\n')
-  local n, k = #order, #ready
-  order[n + 1], order[n + 2], ready[k + 1], ready[k + 2] = seq, id, seq, id .. kind.flag .. agent
+  local k = #ready
+  ready[k + 1], ready[k + 2] = seq, id .. kind.flag .. agent
   if kind.flag == 'D' then
     count(DIRECT[rank], 1)
     local direct = for_key(added, INDEX)
     direct[#direct + 1] = '0'
     direct[#direct + 1] = 'q' .. agent .. '\nq' .. id
   else
-    set(standing, 'o' .. id .. sub(text, 2))
+    set(standing, (kind.flag == 'V' and 'v' or 'o') .. id .. sub(text, 2))
     show(LISTS[rank], 'LPUSH', ARGV[at + 4])
   end
   readied = readied + 1
@@ -116,7 +116,7 @@ local function one(at, n)
   local id, agent, record, standing = ARGV[at], ARGV[at + 1], asked[n], asked[n + 1]
   local before = known[record]
   if before then return earlier(before) end
-  -- Discovery items are open in another list; those with an interval are looked at one by one.
+  -- Those with an interval are looked at one by one.
   if not met[agent] and known[standing] and byte(ARGV[at + 3]) ~= 88 then
     local answer = add_plain(at, id, agent, record, standing)
     if answer then return answer end

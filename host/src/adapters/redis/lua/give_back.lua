@@ -3,14 +3,14 @@
 -- KEYS: data index ready_high ready_normal ready_low delayed leases dead order ages queue_high queue_normal queue_low active failures
 -- KEYS: backoff events wake
 -- ARGV: 1 time, 2 item, 3 token, 4 delay in ms (empty: ready at once)
--- Uses: base writes signals agents items places
+-- Uses: base writes signals agents items order places
 -- Returns 'returned'; a repeat too
 -- Errors: STALE
 local id, token = ARGV[2], ARGV[3]
 local m = item_of(id)
 if not m or m[STATE] ~= 'a' or m[TOKEN] ~= token then
   local claim = read('t' .. token)
-  local ended = claim and #claim ~= 36 and unpacked(claim, 't' .. token)
+  local ended = unpacked(claim, 't' .. token)
   if ended and ended[1] == id and ended[2] == 'returned' then return 'returned' end
   refuse('STALE', 'the claim has ended')
 end

@@ -5,30 +5,56 @@
 --       then, each empty for any: 5 agent, 6 state, 7 type, 8 reason
 -- Uses: base items
 -- Returns {the place that it stopped at; 0 when there is no more, then for each item what `item_reply` says}
-local MOST = 1000
+local MOST, MEMBERS_AT_ONCE = 1000, 20
 local wanted, oldest_first = tonumber(ARGV[3]), ARGV[4] == '1'
 local agent, state, type_, reason = ARGV[5], ARGV[6], ARGV[7], ARGV[8]
--- Dead items have a set of their own.
-local set_of = state == 'x' and DEAD or ORDER
-local from = ARGV[2] ~= '' and '(' .. ARGV[2]
-local most = math.min(MOST, agent .. type_ .. reason == '' and (state == '' or state == 'x') and wanted or MOST)
-local found
-if oldest_first then
-  found = call('ZRANGEBYSCORE', set_of, from or '-inf', '+inf', 'WITHSCORES', 'LIMIT', 0, most)
-else
-  found = call('ZREVRANGEBYSCORE', set_of, from or '+inf', '-inf', 'WITHSCORES', 'LIMIT', 0, most)
-end
-local answer = { #found == 2 * most and found[#found] or 0 }
-for n = 1, #found, 2 do
-  local id = found[n]
+local answer, looked_at = { 0 }, 0
+
+-- Tell of the item, if it is in this place and is asked for. True when there is enough.
+local function look(id, seq)
   local m = item_of(id)
-  if m and (agent == '' or m[AGENT] == agent) and (state == '' or m[STATE] == state)
+  looked_at = looked_at + 1
+  if m and m[SEQ] == seq and (agent == '' or m[AGENT] == agent) and (state == '' or m[STATE] == state)
     and (type_ == '' or m[TYPE] == type_) and (reason == '' or m[REASON] == reason) then
     answer[#answer + 1] = item_reply(id)
-    if #answer > wanted then
-      answer[1] = found[n + 1]
+  end
+  if #answer <= wanted and looked_at < MOST then return false end
+  answer[1] = seq
+  return true
+end
+
+-- Look at the items of a member behind the place that the call goes on after.
+local place = tonumber(ARGV[2])
+local function look_through(member, first)
+  local number = #member / 36
+  for n = 1, number do
+    local at = oldest_first and n or number + 1 - n
+    local seq = first + at - 1
+    local behind = not place or (oldest_first and seq > place) or (not oldest_first and seq < place)
+    if behind and look(sub(member, 36 * at - 35, 36 * at), seq) then return true end
+  end
+end
+
+-- Dead items have a set of their own, of members with one item each.
+local set_of, edge = state == 'x' and DEAD or ORDER, ARGV[2]
+local word, last = 'ZREVRANGEBYSCORE', '-inf'
+if oldest_first then
+  word, last = 'ZRANGEBYSCORE', '+inf'
+  -- Other items of its member may be behind the place.
+  edge = place and call('ZREVRANGEBYSCORE', set_of, place, '-inf', 'WITHSCORES', 'LIMIT', 0, 1)[2] or edge
+elseif place then
+  edge = '(' .. place
+end
+if edge == '' then edge = oldest_first and '-inf' or '+inf' end
+repeat
+  local found = call(word, set_of, edge, last, 'WITHSCORES', 'LIMIT', 0, MEMBERS_AT_ONCE)
+  local enough = #found < 2 * MEMBERS_AT_ONCE
+  for n = 1, #found, 2 do
+    edge = '(' .. found[n + 1]
+    if look_through(found[n], tonumber(found[n + 1])) then
+      enough = true
       break
     end
   end
-end
+until enough
 return answer

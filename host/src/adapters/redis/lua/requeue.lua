@@ -3,9 +3,9 @@
 -- KEYS: data index ready_high ready_normal ready_low delayed leases dead order ages queue_high queue_normal queue_low active failures
 -- KEYS: backoff events wake
 -- ARGV: 1 time, then item ids
--- Uses: base writes signals agents items places insert
+-- Uses: base writes signals agents items order places insert
 -- Returns for each: 'ready' | 'full' | 'not_dead'
-local answers, depths = {}, {}
+local answers, depths, left = {}, {}, {}
 for n = 2, #ARGV do
   local id = ARGV[n]
   local m = item_of(id)
@@ -19,8 +19,8 @@ for n = 2, #ARGV do
       depths[rank] = depths[rank] + 1
       local a = agent_of(m[AGENT], m[NAME])
       leave(id, m, a)
-      m[SEQ] = next_seq()
-      put_in(ORDER, id, m[SEQ])
+      left[id] = m[SEQ]
+      m[SEQ] = next_seq(id)
       m[ATTEMPT], m[NOTE], m[READY_AT], m[REASON], m[ENDED], m[RESUMED], m[TOKEN] = 1, '', now, '', 0, 0, ''
       enter(id, m, a, 'q', 'LPUSH')
       save_item(id, m)
@@ -28,5 +28,6 @@ for n = 2, #ARGV do
   end
   answers[#answers + 1] = answer
 end
+leave_order(left)
 save()
 return answers

@@ -9,15 +9,20 @@
 local HEADS = 50
 local READY = { READY_HIGH, READY_NORMAL, READY_LOW }
 local answer = {}
-for n = 1, 3 do answer[n] = call('ZCARD', READY[n]) end
+-- Of an idle store there is little to ask.
+local places = { READY_HIGH, READY_NORMAL, READY_LOW, DELAYED, LEASES, DEAD }
+local some = call('EXISTS', unpack(places)) > 0
+local function number_in(key) return some and call('ZCARD', key) or 0 end
+for n = 1, 3 do answer[n] = number_in(READY[n]) end
 local numbers = call('HMGET', DATA, 'cw0', 'cw1', 'cw2', 'ch0', 'ch1', 'ch2', 'cf')
 for n = 1, 6 do answer[3 + n] = tonumber(numbers[n] or 0) end
-answer[10], answer[11], answer[12] = call('ZCARD', DELAYED), call('ZCARD', LEASES), tonumber(numbers[7] or 0)
-answer[13], answer[14] = call('ZCARD', DEAD), call('ZLEXCOUNT', INDEX, '[b', '(c')
+answer[10], answer[11], answer[12] = number_in(DELAYED), number_in(LEASES), tonumber(numbers[7] or 0)
+answer[13], answer[14] = number_in(DEAD), call('ZLEXCOUNT', INDEX, '[b', '(c')
 -- Among those at the heads of the queues: older ones that became ready late are ahead of what has waited longest.
 local heads = {}
 for n = 1, 3 do
-  for _, member in ipairs(call('ZRANGE', READY[n], 0, HEADS - 1)) do heads[#heads + 1] = 'm' .. sub(member, 1, 36) end
+  local first = answer[n] > 0 and call('ZRANGE', READY[n], 0, HEADS - 1) or {}
+  for _, member in ipairs(first) do heads[#heads + 1] = 'm' .. sub(member, 1, 36) end
 end
 read_together(heads)
 local oldest
@@ -26,7 +31,7 @@ for _, field in ipairs(heads) do
   if m and (not oldest or m[READY_AT] < oldest) then oldest = m[READY_AT] end
 end
 answer[15] = oldest and math.max(now - oldest, 0) or -1
-local first_dead = call('ZRANGE', DEAD, 0, 0)[1]
+local first_dead = answer[13] > 0 and call('ZRANGE', DEAD, 0, 0)[1]
 local dead = first_dead and item_of(first_dead)
 answer[16] = dead and math.max(now - dead[ENDED], 0) or -1
 return answer

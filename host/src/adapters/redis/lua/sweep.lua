@@ -3,10 +3,14 @@
 -- KEYS: data index ready_high ready_normal ready_low delayed leases dead order ages queue_high queue_normal queue_low active failures
 -- KEYS: backoff effects effect_ages events wake
 -- ARGV: 1 time, 2 seed of the jitter
--- Uses: base writes signals agents breaker items places lose
+-- Uses: base writes signals agents breaker items order places lose
 -- Returns {promoted, forgotten, 1 if there is more to do, 1 if a list of old holds entries that aren't ours,
---          1 if `work:active` does, then for each recovered claim: item, agent, host}
-local MOST = 500
+--          1 if `work:active` does, or minus the ms for which there is nothing to do here unless something is queued, delayed,
+--          claimed or in backoff; then for each recovered claim: item, agent, host}
+local MOST, LONGEST_REST = 500, 10000
+local AGES_AT_ONCE = 20
+-- The number in the record of an item.
+local NUMBERED = '\n[-W][^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t(%d+)\t'
 seed(ARGV[2])
 
 local promoted, forgotten, more = 0, 0, false
@@ -17,8 +21,12 @@ local function due(key)
   return found
 end
 
+-- Most of the time most of it is not there.
+local function there(...) return call('EXISTS', ...) > 0 end
+local urgent = there(LEASES, DELAYED, ACTIVE, READY_HIGH, READY_NORMAL, READY_LOW, QUEUE_HIGH, QUEUE_NORMAL, QUEUE_LOW)
+
 local recovered = {}
-for _, id in ipairs(due(LEASES)) do
+for _, id in ipairs(urgent and due(LEASES) or {}) do
   local m = item_of(id)
   if m and m[STATE] == 'a' then
     local n = #recovered
@@ -29,7 +37,7 @@ for _, id in ipairs(due(LEASES)) do
   end
 end
 
-for _, id in ipairs(due(DELAYED)) do
+for _, id in ipairs(urgent and due(DELAYED) or {}) do
   local m = item_of(id)
   if m and m[STATE] == 'd' then
     local a, time = agent_of(m[AGENT], m[NAME]), m[DUE]
@@ -44,32 +52,41 @@ for _, id in ipairs(due(DELAYED)) do
 end
 
 -- The first of the list are the oldest.
-local aged, last_old = call('LRANGE', AGES, 0, MOST - 1), sorted(math.max(now - KEEP_DONE, 0))
-local passed, records = 0, {}
-for n = 1, #aged do
-  if sub(aged[n], 1, 15) < last_old and sub(aged[n], 16, 16) == 'e' then records[#records + 1] = 'm' .. sub(aged[n], 17) end
-end
-read_together(records)
-while passed < #aged and sub(aged[passed + 1], 1, 15) < last_old do
-  passed = passed + 1
-  local what = sub(aged[passed], 17)
-  if sub(aged[passed], 16, 16) == 'e' then
-    local token = match(known['m' .. what] or '', '^e\t([^\t]+)')
-    if token then unset('t' .. token) end
-    unset('i' .. what)
-    unset('m' .. what)
-    put_in(ORDER, what, false)
-    count('cf', -1)
-  else
-    unset(what)
+local last_old, passed, left = sorted(math.max(now - KEEP_DONE, 0)), 0, {}
+local function forget(what)
+  if sub(what, 1, 1) == 'f' then
+    unset(sub(what, 2))
+    forgotten = forgotten + 1
+    return
   end
-  forgotten = forgotten + 1
+  local records = {}
+  for at = 2, #what, 36 do records[#records + 1] = 'm' .. sub(what, at, at + 35) end
+  read_together(records)
+  for _, record in ipairs(records) do
+    local id = sub(record, 2)
+    left[id] = match(known[record] or '', NUMBERED)
+    unset('i' .. id)
+    unset(record)
+  end
+  count('cf', -#records)
+  forgotten = forgotten + #records
 end
-more = more or passed == MOST
+local whole
+repeat
+  local aged, before = call('LRANGE', AGES, passed, passed + AGES_AT_ONCE - 1), passed
+  for _, entry in ipairs(aged) do
+    if sub(entry, 1, 15) >= last_old or forgotten >= MOST then break end
+    forget(sub(entry, 16))
+    passed = passed + 1
+  end
+  whole = passed == before + AGES_AT_ONCE
+until not whole
+more = more or forgotten >= MOST
 
 flush_sets()
 -- An operator's reset that no claim or enqueue has come upon.
-if call('HLEN', BACKOFF) < call('ZLEXCOUNT', INDEX, '[b', '(c') then
+local in_backoff = call('ZLEXCOUNT', INDEX, '[b', '(c')
+if in_backoff > 0 and call('HLEN', BACKOFF) < in_backoff then
   for _, member in ipairs(call('ZRANGEBYLEX', INDEX, '[b' .. sorted(now), '(c', 'LIMIT', 0, MOST)) do
     local id = string.sub(member, 17)
     local a = agent_of(id)
@@ -77,6 +94,7 @@ if call('HLEN', BACKOFF) < call('ZLEXCOUNT', INDEX, '[b', '(c') then
   end
 end
 
+leave_order(left)
 save()
 if passed > 0 then call('LTRIM', AGES, passed, -1) end
 
@@ -90,10 +108,20 @@ for _, key in ipairs(old) do
   forgotten = forgotten + 1
 end
 
-local foreign = 0
+local foreign, strangers = 0, 0
 forget_written()
-for rank = 0, 2 do
-  if attempt('LLEN', LISTS[rank]) ~= shown_of(rank) then foreign = 1 end
+if urgent then
+  read_together({ 'cd0', 'cd1', 'cd2' })
+  for rank = 0, 2 do
+    if attempt('LLEN', LISTS[rank]) ~= shown_of(rank) then foreign = 1 end
+  end
+  strangers = call('HLEN', ACTIVE) > call('ZCARD', LEASES) and 1 or 0
 end
-local strangers = call('HLEN', ACTIVE) > call('ZCARD', LEASES) and 1 or 0
+if not urgent and in_backoff == 0 and not more then
+  local oldest, effect = call('LRANGE', AGES, 0, 0)[1], call('ZRANGE', EFFECT_AGES, 0, 0, 'WITHSCORES')[2]
+  local rest = LONGEST_REST
+  if oldest then rest = math.min(rest, sub(oldest, 1, 15) + KEEP_DONE + 1 - now) end
+  if effect then rest = math.min(rest, effect + KEEP_EFFECTS + 1 - now) end
+  strangers = math.min(-rest, 0)
+end
 return { promoted, forgotten, more and 1 or 0, foreign, strangers, unpack(recovered) }

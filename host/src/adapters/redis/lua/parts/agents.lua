@@ -1,7 +1,7 @@
 -- What the store knows of an agent: field `a<id>` of the data hash, as text. Its first line says how the agent stands:
 --   p              plain: idle, closed breaker without failures, no cool-down, nothing open or waiting
 --   b<item>        plain, but for this active item
---   o<item>        plain, but for this one open (not active) inbox item
+--   o<item>        plain, but for this one open (not active) inbox item; v<item>, discovery item
 --   x<paused> mode failures open probed losses cool cools active waiting inbox discovery   (between tabs; lists with spaces)
 -- Then, at fixed places: last start, last end, start of the last success, healthy since (15 digits each, 0 for none),
 -- how often it ended well (10 digits), `o` if the last end was so (or `-`). Then name, exponent, last reason and endings but
@@ -50,6 +50,8 @@ local function agent_of_text(text)
     a[A_ACTIVE] = head
   elseif kind == 'o' then
     a[A_INBOX][1] = head
+  elseif kind == 'v' then
+    a[A_DISCOVERY][1] = head
   elseif kind == 'x' then
     local f = { match(sub(text, 1, line - 1), STANDING) }
     if not f[12] then return nil end
@@ -64,12 +66,15 @@ end
 
 local function head_of(a)
   local plain = a[A_PAUSED] == 0 and a[A_MODE] == 'a' and a[A_FAILURES] == 0 and a[A_OPEN] == 0 and a[A_PROBED] == 0
-    and a[A_LOSSES] == 0 and a[A_COOL] == 0 and a[A_COOLS] == 0 and a[A_WAITING] == 0 and #a[A_DISCOVERY] == 0
-  if plain and #a[A_INBOX] == 0 then
-    if a[A_ACTIVE] == '' then return 'p' end
+    and a[A_LOSSES] == 0 and a[A_COOL] == 0 and a[A_COOLS] == 0 and a[A_WAITING] == 0
+  local open = #a[A_INBOX] + #a[A_DISCOVERY]
+  if plain and a[A_ACTIVE] == '' then
+    if open == 0 then return 'p' end
+    if open == 1 and a[A_INBOX][1] then return 'o' .. a[A_INBOX][1] end
+    if open == 1 then return 'v' .. a[A_DISCOVERY][1] end
+  elseif plain and open == 0 then
     return 'b' .. a[A_ACTIVE]
   end
-  if plain and #a[A_INBOX] == 1 and a[A_ACTIVE] == '' then return 'o' .. a[A_INBOX][1] end
   return 'x' .. a[A_PAUSED] .. '\t' .. a[A_MODE] .. '\t' .. a[A_FAILURES] .. '\t' .. format('%d', a[A_OPEN]) .. '\t' .. a[A_PROBED]
     .. '\t' .. a[A_LOSSES] .. '\t' .. format('%d', a[A_COOL]) .. '\t' .. a[A_COOLS] .. '\t' .. a[A_ACTIVE] .. '\t' .. a[A_WAITING]
     .. '\t' .. table.concat(a[A_INBOX], ' ') .. '\t' .. table.concat(a[A_DISCOVERY], ' ')

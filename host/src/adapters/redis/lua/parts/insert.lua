@@ -22,16 +22,6 @@ local function merge(a, m)
   return { 'merged', into, news and 1 or 0 }
 end
 
--- The next number in the order of enqueueing.
-local last_seq
-local function next_seq()
-  last_seq = last_seq or tonumber(read('cs') or 0)
-  last_seq = last_seq + 1
-  -- Written once, with the last of them.
-  counts.cs = (counts.cs or 0) + 1
-  return last_seq
-end
-
 -- A new item's record, before it is anywhere.
 local function fresh_item(agent, name, type_, rank, count, try, interval)
   return { '', '', 0, 0, 0, '', '', 0, '', 0, 0, 0, 0, '-', agent, name, type_, rank, interval, count, try, 0, now, '', '' }
@@ -40,10 +30,9 @@ end
 -- Put a new item where it belongs, at the tail of its queue. Returns its state.
 local function insert(id, a, m, body)
   local state, note, due, by_breaker = place(a, m)
-  m[SEQ] = next_seq()
+  m[SEQ] = next_seq(id)
   m[FIRST], m[NOTE], m[DUE], m[BY_BREAKER] = state, note, due, by_breaker
   set('i' .. id, body)
-  put_in(ORDER, id, m[SEQ])
   enter(id, m, a, state, 'LPUSH')
   save_item(id, m)
   return state

@@ -1,9 +1,9 @@
 -- Where items stand. Each has one place, by its state, and stands in the order of enqueueing besides:
 --   queued      `ready_…` by priority: <id><flag><agent>, by sequence number; what a claim walks. Flags: D(irect),
---               I (shows in a list of old), X (that, with an interval to keep)
+--               I(nbox), V (discovery), X (either of these, with an interval to keep)
 --   delayed     `delayed`: <id>, by due time          active   `leases`: <id>, by the lease's end
---   dead        `dead`: <id>, by sequence number      any      `order`: <id>, by sequence number
---   done        `ages`, a list: <time>e<id>; there is also what else is forgotten after an hour: <time>f<field>
+--   dead        `dead`: <id>, by sequence number      any      `order`, see the part of this name
+--   done        `ages`, a list: <time>e<id><id>…; there is also what else is forgotten after an hour: <time>f<field>
 -- The index is one sorted set whose members all have score 0 and begin with what they are about:
 --   q<agent>\n<class><rank><seq><id>   of one agent: class w(aiting), h(eld), b (delayed by the breaker)
 --   q<agent>\nq<id>                     its direct items that are ready
@@ -19,8 +19,12 @@ local function of_agent(id, m, class)
 end
 
 local function ready_member(id, m)
-  return id .. (m[TYPE] == 'direct' and 'D' or m[INTERVAL] == 0 and 'I' or 'X') .. m[AGENT]
+  local flag = m[TYPE] == 'direct' and 'D' or m[INTERVAL] ~= 0 and 'X' or m[TYPE] == 'inbox' and 'I' or 'V'
+  return id .. flag .. m[AGENT]
 end
+
+-- Items that are done by this script.
+local done_now = {}
 
 -- Put the item where it stands by its state, or (false) take it away from there.
 local function stand_as(id, m, stands)
@@ -38,8 +42,7 @@ local function stand_as(id, m, stands)
   elseif state == 'x' then
     put_in(DEAD, id, stands and m[SEQ])
   elseif stands then
-    note_age('e' .. id)
-    count('cf', 1)
+    done_now[#done_now + 1] = id
   end
 end
 
@@ -220,6 +223,11 @@ end
 local function save()
   save_agents()
   save_items()
+  if added_from then put_in(ORDER, table.concat(added_ids), added_from) end
+  if #done_now > 0 then
+    note_age('e' .. table.concat(done_now))
+    count('cf', #done_now)
+  end
   flush()
   wake()
 end
@@ -228,4 +236,5 @@ end
 local function forget_written()
   fields, nfields, gone, counts, shown, acting, outside, events, ended = {}, 0, {}, {}, {}, {}, {}, {}, {}
   items, altered, met, changed, stood, new, remade = {}, {}, {}, {}, {}, {}, {}
+  added_ids, added_from, done_now = {}, nil, {}
 end

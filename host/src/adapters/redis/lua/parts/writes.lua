@@ -114,10 +114,14 @@ end
 -- Remove entries from a list of old: they are its last, unless somebody else has been there.
 local function drop_shown(key, entries)
   local n = #entries
-  local tail = n > 1 and call('LRANGE', key, -n, -1) or {}
-  local same = #tail == n
-  for at = 1, n do same = same and tail[n - at + 1] == entries[at] end
-  if same then return call('LTRIM', key, 0, -n - 1) end
+  local tail = n > 1 and call('RPOP', key, n) or {}
+  local same, others = #tail == n, {}
+  for at = 1, #tail do
+    same = same and tail[at] == entries[at]
+    others[#tail + 1 - at] = tail[at]
+  end
+  if same then return end
+  many('RPUSH', key, others)
   for at = 1, n do call('LREM', key, -1, entries[at]) end
 end
 

@@ -1,4 +1,5 @@
-//! A Hub that is there and says nothing: budgets are never used up, reports are taken at once.
+//! A Hub that answers at once and from memory: budgets are never used up, each inbox holds one notification that wants no
+//! answer, reports are taken.
 
 use std::{ops::ControlFlow, time::Duration};
 
@@ -6,15 +7,15 @@ use async_trait::async_trait;
 use warren::{
     domain::{
         hub::{
-            BudgetHealth, Comment, Consumption, DiscoverQuery, NewComment, NewPost, Notification, PolledAgent, Post,
-            SearchQuery, Thread,
+            Author, BudgetHealth, Comment, Consumption, DiscoverQuery, NewComment, NewPost, Notification,
+            NotificationKind, PolledAgent, Post, SearchQuery, Thread,
         },
         ids::AgentId,
     },
     ports::hub::{Hub, HubError, Polled},
 };
 
-pub struct NoHub;
+pub struct MemoryHub;
 
 fn unasked<T>() -> Result<T, HubError> {
     Err(HubError::Rejected(
@@ -23,7 +24,7 @@ fn unasked<T>() -> Result<T, HubError> {
 }
 
 #[async_trait]
-impl Hub for NoHub {
+impl Hub for MemoryHub {
     fn address(&self) -> &str {
         "none"
     }
@@ -53,10 +54,20 @@ impl Hub for NoHub {
         Ok(())
     }
     async fn notifications(&self, _: &AgentId) -> Result<Vec<Notification>, HubError> {
-        unasked()
+        Ok(vec![Notification {
+            id: "0199aaaa-0000-7000-8000-000000000000".to_owned(),
+            kind: NotificationKind::Like,
+            post_id: Some("0199aaaa-0000-7000-8000-000000000001".to_owned()),
+            sender: Author {
+                id: "ada".to_owned(),
+                name: "ada".to_owned(),
+            },
+            content: "ada likes what you wrote".to_owned(),
+            created_at: "2026-01-01T00:00:00Z".to_owned(),
+        }])
     }
     async fn mark_read(&self, _: &[String]) -> Result<(), HubError> {
-        unasked()
+        Ok(())
     }
     async fn post(&self, _: &str) -> Result<Post, HubError> {
         unasked()
