@@ -10,6 +10,13 @@ pub(crate) use crate::bindings::{
 };
 #[cfg(target_family = "wasm")]
 pub(crate) use std::time::SystemTime as clock;
+#[cfg(target_family = "wasm")]
+pub(crate) mod workspace {
+    /// Where hosts put it.
+    pub(crate) fn root() -> std::path::PathBuf {
+        "/".into()
+    }
+}
 
 #[cfg(not(target_family = "wasm"))]
-pub(crate) use crate::testing::calls::{clock, config, hub, keyvalue, logging, metrics};
+pub(crate) use crate::testing::calls::{clock, config, hub, keyvalue, logging, metrics, workspace};

@@ -30,6 +30,7 @@
 //! | [`config`] | reads the `config:` values of its definition | `config` |
 //! | [`log`] | writes to the host's structured log | `logging` |
 //! | [`metrics`] | counts, gauges and measures | `metrics` |
+//! | [`workspace`] | keeps files on its host, with `std::fs` | `workspace:read`, `workspace:write` |
 //! | [`clock`] | asks what time it is | none |
 //!
 //! A component imports only what its code calls, so a module that is not used needs no capability. Every activation is
@@ -58,6 +59,7 @@ mod outcome;
 pub mod state;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
+pub mod workspace;
 
 #[doc(hidden)]
 pub mod bindings;
@@ -71,7 +73,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// What an agent needs in scope: the trait, what its method takes and returns, and the typed modules.
 pub mod prelude {
     pub use crate::hub::{Notification, NotificationKind};
-    pub use crate::{Agent, Error, Outcome, Result, TaskType, WorkItem, clock, config, hub, log, metrics, state};
+    pub use crate::{
+        Agent, Error, Outcome, Result, TaskType, WorkItem, clock, config, hub, log, metrics, state, workspace,
+    };
 }
 
 /// An agent: something that the host activates for one work item at a time.

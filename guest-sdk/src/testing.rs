@@ -52,7 +52,8 @@
 //! component on a real host, and compares every answer.
 //!
 //! # What is not
-//! Memory, CPU time and the deadline are not limited. A panic ends the activation as a trap does, but what it leaves in
+//! Memory, CPU time and the deadline are not limited, and files only by the test's own disk: the workspace is a folder of
+//! this machine, without a quota, and `workspace:read` does not keep anybody from writing. A panic ends the activation as a trap does, but what it leaves in
 //! statics stays: on a host every activation is a fresh instance. `println!` goes to the test's output, and is neither
 //! limited nor in [`Activation::logs`]. A capability that is not granted, other than the Hub's two, shows at the first
 //! call; on a host the agent would not be run at all. The words of the Hub's own errors are this module's.
@@ -67,6 +68,7 @@ mod limits;
 mod mentions;
 mod metrics;
 mod running;
+mod workspace;
 
 pub use activation::{Activation, Effect, Ended, LogLine, Reason};
 pub use host::Host;

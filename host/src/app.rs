@@ -7,6 +7,7 @@ pub mod host;
 pub mod metrics;
 mod nearest;
 mod observed_hub;
+mod open_files;
 mod parts;
 pub mod plain_http;
 pub mod run;

@@ -11,4 +11,5 @@ mod sandbox {
     mod limits;
     mod plugin;
     mod refusals;
+    mod workspace;
 }

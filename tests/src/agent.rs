@@ -60,7 +60,8 @@ impl Agent {
         self
     }
 
-    pub(crate) fn yaml(&self) -> String {
+    /// The text of `config.yaml`.
+    pub fn yaml(&self) -> String {
         let Agent {
             name,
             plugin,

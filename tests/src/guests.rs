@@ -11,9 +11,11 @@ const TARGET: &str = "wasm32-wasip2";
 const PROFILE: &str = "guest";
 
 /// Every package that is built as a component.
-const PACKAGES: [&str; 10] = [
+const PACKAGES: [&str; 12] = [
+    "archivist",
     "echo",
     "greeter",
+    "guest-files",
     "guest-first",
     "guest-hostile",
     "guest-idle",

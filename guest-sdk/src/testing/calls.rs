@@ -69,6 +69,15 @@ fn maybe(text: &Option<String>) -> usize {
     text.as_ref().map_or(0, String::len)
 }
 
+pub(crate) mod workspace {
+    use std::path::PathBuf;
+
+    /// A folder of the test's own; without a grant one that is not there.
+    pub(crate) fn root() -> PathBuf {
+        super::answer(|running| Ok(running.workspace()))
+    }
+}
+
 pub(crate) mod clock {
     use std::time::SystemTime;
 

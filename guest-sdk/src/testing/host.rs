@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    path::PathBuf,
     time::{Duration, SystemTime},
 };
 
@@ -14,6 +15,7 @@ use super::{
     mentions::is_agent_name,
     metrics::{Kind, Metrics},
     running::{Running, World},
+    workspace::Workspace,
 };
 use crate::{
     Agent, ErrorKind, Outcome, TaskType, WorkItem,
@@ -56,6 +58,7 @@ impl Host {
             now: Timestamp::from_second(BEGINNING).unwrap_or_default(),
             hub: Hub::default(),
             state: BTreeMap::new(),
+            workspace: Workspace::default(),
             metrics: Metrics::default(),
             done: HashMap::new(),
             hub_answers: None,
@@ -219,6 +222,14 @@ impl Host {
     /// A value of the state as text; `None` if there is none, or if it is not UTF-8.
     pub fn state_text(&self, key: &str) -> Option<&str> {
         std::str::from_utf8(self.world().state.get(key)?).ok()
+    }
+
+    /// The folder that stands for the agent's workspace, to look into and to put files in; gone with this host.
+    ///
+    /// # Panics
+    /// If it can't be made.
+    pub fn workspace(&self) -> PathBuf {
+        self.world().workspace.root()
     }
 
     /// Sets a value of the state, as if an earlier activation had.

@@ -20,17 +20,23 @@ pub enum Capability {
     Logging,
     /// Export numbers.
     Metrics,
+    /// Read the files of the workspace.
+    WorkspaceRead,
+    /// Read and change them.
+    WorkspaceWrite,
 }
 
 impl Capability {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::HubRead,
         Self::HubWrite,
         Self::KeyValue,
         Self::Config,
         Self::Logging,
         Self::Metrics,
+        Self::WorkspaceRead,
+        Self::WorkspaceWrite,
     ];
 
     /// As manifests and definitions name it.
@@ -42,6 +48,8 @@ impl Capability {
             Self::Config => "config",
             Self::Logging => "logging",
             Self::Metrics => "metrics",
+            Self::WorkspaceRead => "workspace:read",
+            Self::WorkspaceWrite => "workspace:write",
         }
     }
 }

@@ -3,7 +3,10 @@
 //! It follows the real host's `adapters/wasm` and `services/guest_host` step by step; `tests/tests/authors.rs` runs the
 //! same agent in both and compares.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    path::PathBuf,
+};
 
 use jiff::Timestamp;
 
@@ -12,6 +15,7 @@ use super::{
     activation::Effect,
     hub::Hub,
     metrics::{Kind, Metrics},
+    workspace::Workspace,
 };
 use crate::{
     bindings::wasi::{config::store as wit_config, keyvalue::store as wit_keyvalue},
@@ -31,6 +35,7 @@ pub(super) struct World {
     pub now: Timestamp,
     pub hub: Hub,
     pub state: BTreeMap<String, Vec<u8>>,
+    pub workspace: Workspace,
     pub metrics: Metrics,
     /// Every post and comment that the agent wrote, by effect key.
     pub done: HashMap<String, Done>,
@@ -270,6 +275,16 @@ impl Running {
             return Err(Error::LimitReached(words));
         }
         Ok(())
+    }
+
+    pub fn workspace(&self) -> PathBuf {
+        let World { grants, workspace, .. } = &self.world;
+        if grants.contains(&Capability::WorkspaceRead) || grants.contains(&Capability::WorkspaceWrite) {
+            workspace.root()
+        } else {
+            // Where nothing can be.
+            "/dev/null/no-workspace-is-granted".into()
+        }
     }
 
     pub fn state_get(&mut self, key: &str) -> Result<Option<Vec<u8>>, wit_keyvalue::Error> {

@@ -69,6 +69,7 @@ impl Warren {
             },
             capabilities: CapabilitySet::default(),
             limits: Limits::default(),
+            wipe_workspace: false,
             config: Arc::clone(&self.config),
             host: Arc::clone(&self.host),
         }

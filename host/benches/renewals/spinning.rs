@@ -72,6 +72,7 @@ impl Spinners {
                 },
                 capabilities: all(),
                 limits: self.limits.clone(),
+                wipe_workspace: false,
                 config: Arc::new(BTreeMap::new()),
                 host: Arc::clone(&self.host),
             };

@@ -1,8 +1,8 @@
 //! The sandbox on wasmtime (DESIGN §8): takes components in, runs activations in fresh stores.
 //!
 //! `facts` reads what a component is; `cache` and `pool` make machine code of it; `prepared` links it; `activation` runs
-//! it once, with `guest` as what its store holds, `hub`, `keyvalue` and `services` as what it can call, `limiter`,
-//! `meter` and `log` as what it may use; `stop` turns the end of it into a reason code.
+//! it once, with `guest` as what its store holds, `hub`, `keyvalue`, `services` and `workspace` as what it can call,
+//! `limiter`, `meter` and `log` as what it may use; `stop` turns the end of it into a reason code.
 //!
 //! Guests run on threads of their own. What they ask of the host runs on the runtime that asked for the activation.
 
@@ -20,6 +20,7 @@ mod pool;
 mod prepared;
 mod services;
 mod stop;
+mod workspace;
 
 use std::{num::NonZero, path::PathBuf, sync::Arc, thread, time::Duration};
 
@@ -31,7 +32,7 @@ use tokio::{
 };
 use wasmtime::{Engine, component::Component};
 
-use self::{cache::Cache, prepared::WasmPrepared};
+use self::{cache::Cache, prepared::WasmPrepared, workspace::Workspaces};
 use crate::{
     domain::{limits::Limits, plugin::Manifest},
     ports::sandbox::{ComponentFacts, PrepareError, Prepared, Sandbox},
@@ -47,6 +48,8 @@ pub struct SandboxConfig {
     /// Where compiled components are kept between starts: a folder for this user alone, made if need be. Without one,
     /// each start compiles.
     pub cache_dir: Option<PathBuf>,
+    /// Where agents that may have a workspace have it, a directory each. Without one, no agent has.
+    pub workspace_dir: Option<PathBuf>,
     /// Threads that guests run on.
     pub guest_threads: usize,
     /// How often running guests let others run and are looked at for their limits.
@@ -54,12 +57,13 @@ pub struct SandboxConfig {
 }
 
 impl Default for SandboxConfig {
-    /// 64 places, the default limits, no cache, a thread per core, 10 ms.
+    /// 64 places, the default limits, no cache, no workspaces, a thread per core, 10 ms.
     fn default() -> SandboxConfig {
         SandboxConfig {
             slots: 64,
             maxima: Limits::default(),
             cache_dir: None,
+            workspace_dir: None,
             guest_threads: thread::available_parallelism().map_or(2, NonZero::get),
             tick: Duration::from_millis(10),
         }
@@ -97,6 +101,7 @@ struct Shared {
     /// One compilation at a time: each uses all cores by itself.
     compiling: Arc<Semaphore>,
     cache: Option<Cache>,
+    workspaces: Option<Arc<Workspaces>>,
     /// Where guests run.
     guests: Handle,
     _runtime: BackgroundRuntime,
@@ -119,6 +124,7 @@ impl WasmSandbox {
             slots,
             maxima,
             cache_dir,
+            workspace_dir,
             guest_threads,
             tick,
         } = config;
@@ -147,6 +153,7 @@ impl WasmSandbox {
         Ok(WasmSandbox {
             shared: Arc::new(Shared {
                 cache: cache_dir.and_then(|folder| Cache::open(folder, &engine)),
+                workspaces: workspace_dir.map(|folder| Arc::new(Workspaces::new(folder))),
                 engine,
                 maxima,
                 places: Arc::new(Semaphore::new(slots as usize)),

@@ -19,6 +19,7 @@ use tracing::{error, info, warn};
 use super::{
     api::{self, access::Access, context::HostState, token},
     config::{Config, host::Role},
+    open_files,
     parts::{Basics, Parts, make_data_dir},
     store::OpenStore,
     supervisor::Stage,
@@ -91,6 +92,7 @@ impl Host {
     /// Start everything. A wrong configuration, a store that can't be opened or a port that is taken is an error. A Redis
     /// or a Hub that is down or a broken plugin is not: `/ready` says so, and the host waits or goes on.
     pub async fn start(config: &Config) -> anyhow::Result<Host> {
+        open_files::allow_enough();
         // The port first: it is the likeliest thing to be taken, and nothing needs undoing yet.
         let mut listener = api::listen(config.api.listen).await?;
         let address = listener.local_addr().context("the API's address")?;

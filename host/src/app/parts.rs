@@ -50,6 +50,8 @@ use crate::{
 
 /// The folder of compiled components, in `host.data_dir`.
 const COMPILED: &str = "compiled";
+/// The folder of the agents' workspaces, there as well.
+const WORKSPACES: &str = "workspaces";
 
 pub struct Parts {
     pub name: HostName,
@@ -108,6 +110,7 @@ impl Parts {
             slots: config.runner.slots,
             maxima: config.limits.maxima(),
             cache_dir: Some(data_dir.join(COMPILED)),
+            workspace_dir: Some(data_dir.join(WORKSPACES)),
             guest_threads: config.runner.threads(),
             ..SandboxConfig::default()
         })?;

@@ -22,6 +22,8 @@ pub struct AgentDefinition {
     pub discovery: bool,
     pub behavior: BehaviorLimits,
     pub limits: LimitOverrides,
+    /// Whether the agent's workspace is emptied after each activation.
+    pub wipe_workspace: bool,
     /// How long a host may go on with what it has read before it looks at the file again.
     pub cache_ttl: Duration,
     /// What `wasi:config` answers, the text of `system-prompt.md` as `system_prompt` included.

@@ -17,20 +17,26 @@ pub enum Capability {
     Logging,
     /// Export numbers.
     Metrics,
+    /// Read the files of the agent's workspace.
+    WorkspaceRead,
+    /// Read and change them.
+    WorkspaceWrite,
 }
 
 impl Capability {
     /// In the order of their values.
-    pub const ALL: [Capability; 6] = [
+    pub const ALL: [Capability; 8] = [
         Capability::HubRead,
         Capability::HubWrite,
         Capability::KeyValue,
         Capability::Config,
         Capability::Logging,
         Capability::Metrics,
+        Capability::WorkspaceRead,
+        Capability::WorkspaceWrite,
     ];
 
-    fn bit(self) -> u8 {
+    fn bit(self) -> u16 {
         1 << self as u8
     }
 
@@ -42,6 +48,8 @@ impl Capability {
             Capability::Config => "config",
             Capability::Logging => "logging",
             Capability::Metrics => "metrics",
+            Capability::WorkspaceRead => "workspace:read",
+            Capability::WorkspaceWrite => "workspace:write",
         }
     }
 }
@@ -66,7 +74,7 @@ impl FromStr for Capability {
 /// A set of capabilities; ordered, so that it prints and hashes the same every time. A bit for each: sets are made and
 /// compared several times for every activation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct CapabilitySet(u8);
+pub struct CapabilitySet(u16);
 
 impl CapabilitySet {
     pub fn contains(&self, capability: Capability) -> bool {

@@ -39,6 +39,10 @@ pub struct Limits {
     pub state_bytes: u64,
     pub state_keys: u32,
     pub state_value: u64,
+    /// The lengths of all files in the agent's workspace together; a change beyond it is an error to the guest.
+    pub workspace_bytes: u64,
+    /// Files and directories in it.
+    pub workspace_entries: u32,
 }
 
 impl Default for Limits {
@@ -60,6 +64,8 @@ impl Default for Limits {
             state_bytes: MIB,
             state_keys: 1_000,
             state_value: 256 * KIB,
+            workspace_bytes: 16 * MIB,
+            workspace_entries: 1_000,
         }
     }
 }
@@ -77,6 +83,8 @@ pub struct LimitOverrides {
     pub state_bytes: Option<u64>,
     pub state_keys: Option<u32>,
     pub state_value: Option<u64>,
+    pub workspace_bytes: Option<u64>,
+    pub workspace_entries: Option<u32>,
 }
 
 impl Limits {
@@ -116,6 +124,18 @@ impl Limits {
                 self.state_value,
                 overrides.state_value,
                 maxima.state_value,
+            )?,
+            workspace_bytes: pick(
+                "workspace_bytes",
+                self.workspace_bytes,
+                overrides.workspace_bytes,
+                maxima.workspace_bytes,
+            )?,
+            workspace_entries: pick(
+                "workspace_entries",
+                self.workspace_entries,
+                overrides.workspace_entries,
+                maxima.workspace_entries,
             )?,
             ..self.clone()
         })

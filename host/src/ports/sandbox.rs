@@ -57,6 +57,8 @@ pub struct Activation {
     /// What the guest may use: asked for by the manifest and granted by the definition.
     pub capabilities: CapabilitySet,
     pub limits: Limits,
+    /// Whether nothing is to be in the agent's workspace before it and nothing to be left after it.
+    pub wipe_workspace: bool,
     /// What `wasi:config` answers.
     pub config: Arc<BTreeMap<String, String>>,
     pub host: Arc<dyn GuestHost>,

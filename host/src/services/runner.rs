@@ -238,6 +238,7 @@ impl Runner {
                 item: item.clone(),
                 capabilities: setup.plugin.capabilities(&setup.definition),
                 limits: setup.limits.clone(),
+                wipe_workspace: setup.definition.wipe_workspace,
                 config: Arc::clone(&setup.definition.config),
                 host: Arc::clone(&host) as Arc<_>,
             })

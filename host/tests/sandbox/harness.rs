@@ -100,6 +100,7 @@ pub fn activation(host: &Arc<FakeHost>, payload: &str) -> Activation {
         item: item(payload),
         capabilities: all(),
         limits: Limits::default(),
+        wipe_workspace: false,
         config: Arc::new(BTreeMap::new()),
         host: Arc::clone(host) as Arc<dyn GuestHost>,
     }

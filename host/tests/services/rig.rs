@@ -107,6 +107,7 @@ impl Definitions for Defined {
                 ..BehaviorLimits::default()
             },
             limits: LimitOverrides::default(),
+            wipe_workspace: false,
             cache_ttl: Duration::ZERO,
             config: Arc::default(),
         }))

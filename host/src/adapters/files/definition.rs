@@ -42,6 +42,8 @@ struct Config {
     #[serde(default, deserialize_with = "section")]
     limits: Limits,
     #[serde(default, deserialize_with = "section")]
+    workspace: Workspace,
+    #[serde(default, deserialize_with = "section")]
     config: BTreeMap<String, String>,
 }
 
@@ -75,6 +77,13 @@ struct HubLimits {
     max_daily_comments: Option<u32>,
     max_responses_per_thread: Option<u32>,
     min_interval_seconds: Option<u64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Workspace {
+    #[serde(default)]
+    wipe: bool,
 }
 
 impl From<HubLimits> for BehaviorLimits {
@@ -129,6 +138,7 @@ pub(super) fn parse(
         discovery: config.behavior.discovery.enabled,
         behavior: config.behavior.limits.into(),
         limits: config.limits.into(),
+        wipe_workspace: config.workspace.wipe,
         cache_ttl: Duration::from_secs(config.cache_ttl.unwrap_or(DEFAULT_CACHE_TTL)),
         config: Arc::new(values),
     })

@@ -95,6 +95,8 @@ pub(super) struct Limits {
     state_bytes: Option<Size>,
     state_keys: Option<u32>,
     state_value: Option<Size>,
+    workspace_bytes: Option<Size>,
+    workspace_entries: Option<u32>,
 }
 
 impl From<Limits> for LimitOverrides {
@@ -112,6 +114,8 @@ impl From<Limits> for LimitOverrides {
             state_bytes: bytes(limits.state_bytes),
             state_keys: limits.state_keys,
             state_value: bytes(limits.state_value),
+            workspace_bytes: bytes(limits.workspace_bytes),
+            workspace_entries: limits.workspace_entries,
         }
     }
 }

@@ -14,9 +14,10 @@ use super::{
         AgentPre,
         warren::agent::types::{self, Failure, Outcome},
     },
-    guest::{self, Account, Guest},
+    guest::{self, Account, Files, Guest},
     meter::Cut,
     stop,
+    workspace::Workspaces,
 };
 use crate::{
     domain::{
@@ -28,33 +29,45 @@ use crate::{
 
 /// Run an activation whose limits are within the pool's. Its place in the pool is given back after everything else that
 /// it took, also when the future is dropped.
-pub async fn run(agent: AgentPre<Guest>, activation: Activation, io: Handle, place: OwnedSemaphorePermit) -> Activated {
+pub async fn run(
+    agent: AgentPre<Guest>,
+    activation: Activation,
+    workspaces: Option<Arc<Workspaces>>,
+    io: Handle,
+    place: OwnedSemaphorePermit,
+) -> Activated {
     let _place = place;
     let began = Instant::now();
     let Activation {
         item,
         capabilities,
         limits,
+        wipe_workspace,
         config,
         host,
     } = activation;
     let account = Arc::new(Account::new(Arc::clone(&host), &limits));
     let deadline = limits.deadline;
-    let guest = Guest::new(Arc::clone(&account), host, capabilities, config, limits, io);
-    let work = pin!(async {
-        match call(&agent, guest, item).await {
-            Ok(Ok(outcome)) => Verdict::Outcome {
-                summary: outcome.summary,
-                handled: outcome.handled,
-            },
-            Ok(Err(failure)) => failed(failure),
-            Err(error) => stop::verdict(&error),
+    let files = Files::granted(workspaces, &item.agent_id, &capabilities, &limits, wipe_workspace);
+    let guest = Guest::new(Arc::clone(&account), host, capabilities, config, limits, files, io);
+    // A guest that was cut is gone at the end of the block, and its workspace being left.
+    let verdict = {
+        let work = pin!(async {
+            match call(&agent, guest, item).await {
+                Ok(Ok(outcome)) => Verdict::Outcome {
+                    summary: outcome.summary,
+                    handled: outcome.handled,
+                },
+                Ok(Err(failure)) => failed(failure),
+                Err(error) => stop::verdict(&error),
+            }
+        });
+        match account.meter.measure(began + deadline, work).await {
+            Ok(verdict) => verdict,
+            Err(Cut { upstream }) => cut(upstream, deadline),
         }
-    });
-    let verdict = match account.meter.measure(began + deadline, work).await {
-        Ok(verdict) => verdict,
-        Err(Cut { upstream }) => cut(upstream, deadline),
     };
+    account.workspace_left().await;
     Activated {
         verdict,
         usage: Usage {

@@ -6,13 +6,15 @@
 use std::{
     collections::BTreeMap,
     future::Future,
+    mem,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, task::JoinHandle, time::timeout};
 use tokio_util::task::AbortOnDropHandle;
 use wasmtime::{CallHook, Error, Result, Store, StoreContextMut, UpdateDeadline, component::ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -23,9 +25,13 @@ use super::{
     meter::Meter,
     pool,
     stop::Stop,
+    workspace::{
+        Workspaces,
+        session::{Session, Terms},
+    },
 };
 use crate::{
-    domain::{capability::CapabilitySet, limits::Limits},
+    domain::{capability::CapabilitySet, ids::AgentId, limits::Limits},
     ports::guest::{GuestHost, LogLevel, Refusal},
 };
 
@@ -40,7 +46,13 @@ pub struct Account {
     pub log: GuestLog,
     /// Bytes of linear memory at the end.
     pub memory: AtomicU64,
+    /// The end of its use of the workspace, if it used any.
+    leaving: Mutex<Option<JoinHandle<()>>>,
 }
+
+/// How long the report waits until the workspace is left. A disk that takes longer is not waited for: the leaving goes on by
+/// itself, and whoever opens the workspace next waits for it.
+const LEAVE_WITHIN: Duration = Duration::from_secs(10);
 
 impl Account {
     pub fn new(host: Arc<dyn GuestHost>, limits: &Limits) -> Account {
@@ -48,6 +60,17 @@ impl Account {
             meter: Meter::default(),
             log: GuestLog::new(host, limits),
             memory: AtomicU64::new(0),
+            leaving: Mutex::default(),
+        }
+    }
+
+    /// Wait until the guest, which is gone, has left its workspace.
+    pub async fn workspace_left(&self) {
+        let leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(leaving) = leaving
+            && timeout(LEAVE_WITHIN, leaving).await.is_err()
+        {
+            tracing::warn!("a workspace is still being left after {LEAVE_WITHIN:?}: the host's disk is slow");
         }
     }
 }
@@ -65,7 +88,35 @@ pub struct Guest {
     memory: MemoryMeter,
     /// Made at the first use: many guests never touch WASI, and seeding its randomness costs more than they do.
     wasi: Option<WasiCtx>,
+    /// The workspace that it may open.
+    files: Option<Files>,
+    /// The workspace that it has opened.
+    pub session: Option<Arc<Session>>,
     io: Handle,
+}
+
+/// An agent's workspace and what its activation may do there.
+pub struct Files {
+    workspaces: Arc<Workspaces>,
+    agent: AgentId,
+    terms: Terms,
+}
+
+impl Files {
+    /// None where nothing is granted, or this host has no workspaces.
+    pub fn granted(
+        workspaces: Option<Arc<Workspaces>>,
+        agent: &AgentId,
+        capabilities: &CapabilitySet,
+        limits: &Limits,
+        wipe: bool,
+    ) -> Option<Files> {
+        Some(Files {
+            terms: Terms::new(capabilities, limits, wipe)?,
+            workspaces: workspaces?,
+            agent: agent.clone(),
+        })
+    }
 }
 
 impl Guest {
@@ -75,6 +126,7 @@ impl Guest {
         capabilities: CapabilitySet,
         config: Arc<BTreeMap<String, String>>,
         limits: Limits,
+        files: Option<Files>,
         io: Handle,
     ) -> Guest {
         let mut table = ResourceTable::new();
@@ -89,6 +141,8 @@ impl Guest {
             memory: MemoryMeter::new(&limits, pool::TABLES),
             limits,
             wasi: None,
+            files,
+            session: None,
             io,
         }
     }
@@ -114,9 +168,40 @@ impl Guest {
     }
 }
 
+impl Guest {
+    /// The workspace, opened at the first call; none without a grant.
+    pub async fn workspace(&mut self) -> Result<Option<Arc<Session>>> {
+        if let Some(Files {
+            workspaces,
+            agent,
+            terms,
+        }) = self.files.take()
+        {
+            let (io, account) = (self.io.clone(), Arc::clone(&self.account));
+            let opening = self
+                .io
+                .spawn_blocking(move || workspaces.open(&agent, terms, io, account));
+            let opened = opening
+                .await
+                .unwrap_or_else(|error| Err(format!("opening the workspace failed: {error}")));
+            self.session = Some(Arc::new(opened.map_err(|words| Error::new(Stop::Host(words)))?));
+        }
+        Ok(self.session.clone())
+    }
+}
+
 impl Drop for Guest {
     fn drop(&mut self) {
         self.account.memory.store(self.memory.memory(), Relaxed);
+        if let Some(session) = self.session.take() {
+            // Closing files may wait for the disk.
+            let held = mem::replace(&mut self.table, ResourceTable::new());
+            let leaving = self.io.spawn_blocking(move || {
+                drop(held);
+                session.end();
+            });
+            *self.account.leaving.lock().unwrap_or_else(PoisonError::into_inner) = Some(leaving);
+        }
     }
 }
 

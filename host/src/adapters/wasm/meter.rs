@@ -1,7 +1,8 @@
 //! CPU time and wall-clock time of one activation.
 //!
 //! CPU time is the time of whatever thread polls the activation, summed over the polls: waiting costs nothing, and what
-//! the host does on a guest's behalf in between (instantiation, copying) counts. The epoch callback compares it, the
+//! the host does on a guest's behalf in between (instantiation, copying) counts, as does what it does with the guest's files
+//! on threads that may wait. The epoch callback compares it, the
 //! deadline is looked at whenever the guest has yielded.
 
 use std::{
@@ -21,6 +22,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 pub struct Meter {
     /// Nanoseconds of finished polls.
     cpu: AtomicU64,
+    /// Nanoseconds of what other threads did for it.
+    elsewhere: AtomicU64,
     /// The thread's time when the present poll began.
     poll_began: AtomicU64,
     /// Whether the guest waits for the Hub or the store.
@@ -39,12 +42,20 @@ impl Meter {
     /// CPU time up to now; to be asked from inside a poll.
     pub fn cpu_so_far(&self) -> Duration {
         let now = thread_time().saturating_sub(self.poll_began.load(Relaxed));
-        Duration::from_nanos(self.cpu.load(Relaxed) + now)
+        self.cpu() + Duration::from_nanos(now)
     }
 
-    /// CPU time of the finished polls.
+    /// CPU time of the finished polls, and of what was charged.
     pub fn cpu(&self) -> Duration {
-        Duration::from_nanos(self.cpu.load(Relaxed))
+        Duration::from_nanos(self.cpu.load(Relaxed) + self.elsewhere.load(Relaxed))
+    }
+
+    /// Do something for the guest on this thread, at the guest's expense.
+    pub fn charge<T>(&self, work: impl FnOnce() -> T) -> T {
+        let began = thread_time();
+        let done = work();
+        self.elsewhere.fetch_add(thread_time().saturating_sub(began), Relaxed);
+        done
     }
 
     /// Marks the guest as waiting for the Hub or the store until the answer is dropped.
@@ -74,7 +85,8 @@ impl Meter {
         poll_fn(|context| {
             self.poll_began.store(thread_time(), Relaxed);
             let polled = work.as_mut().poll(context);
-            self.cpu.store(self.cpu_so_far().as_nanos() as u64, Relaxed);
+            let took = thread_time().saturating_sub(self.poll_began.load(Relaxed));
+            self.cpu.fetch_add(took, Relaxed);
             if let Poll::Ready(value) = polled {
                 return Poll::Ready(Ok(value));
             }
@@ -94,4 +106,29 @@ impl Meter {
 fn thread_time() -> u64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, thread};
+
+    use super::*;
+
+    #[test]
+    fn what_another_thread_does_for_a_guest_is_the_guests() {
+        let meter = Arc::new(Meter::default());
+        let other = Arc::clone(&meter);
+        let spin = || {
+            let began = thread_time();
+            while thread_time() - began < 20_000_000 {}
+        };
+        thread::spawn(move || other.charge(spin)).join().unwrap();
+        assert!(meter.cpu() >= Duration::from_millis(20), "{:?}", meter.cpu());
+        let before = meter.cpu();
+        meter.charge(|| thread::sleep(Duration::from_millis(100)));
+        assert!(
+            meter.cpu() - before < Duration::from_millis(50),
+            "waiting costs nothing"
+        );
+    }
 }

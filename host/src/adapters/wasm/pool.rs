@@ -73,6 +73,8 @@ pub fn within(limits: &Limits, maxima: &Limits) -> Limits {
         state_bytes: limits.state_bytes.min(maxima.state_bytes),
         state_keys: limits.state_keys.min(maxima.state_keys),
         state_value: limits.state_value.min(maxima.state_value),
+        workspace_bytes: limits.workspace_bytes.min(maxima.workspace_bytes),
+        workspace_entries: limits.workspace_entries.min(maxima.workspace_entries),
     }
 }
 

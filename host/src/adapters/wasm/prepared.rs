@@ -23,7 +23,7 @@ use super::{
     },
     facts,
     guest::Guest,
-    pool,
+    pool, workspace,
 };
 use crate::{
     domain::{
@@ -52,6 +52,7 @@ impl WasmPrepared {
 fn linker(engine: &Engine, needs: &CapabilitySet) -> Result<Linker<Guest>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    workspace::add_to_linker(&mut linker)?;
     types::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
     for capability in needs.iter() {
         match capability {
@@ -62,6 +63,8 @@ fn linker(engine: &Engine, needs: &CapabilitySet) -> Result<Linker<Guest>> {
             Capability::Config => config::store::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?,
             Capability::Logging => logging::logging::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?,
             Capability::Metrics => metrics::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?,
+            // Files are always linked; an activation that is not granted any finds none.
+            Capability::WorkspaceRead | Capability::WorkspaceWrite => {}
         }
     }
     Ok(linker)
@@ -92,7 +95,9 @@ impl Prepared for WasmPrepared {
         // Where the activation's host calls run: the asker's runtime.
         let io = Handle::try_current().unwrap_or_else(|_| guests.clone());
         let limits = pool::within(&activation.limits, &self.shared.maxima);
-        let work = activation::run(self.agent.clone(), Activation { limits, ..activation }, io, place);
+        let workspaces = self.shared.workspaces.clone();
+        let activation = Activation { limits, ..activation };
+        let work = activation::run(self.agent.clone(), activation, workspaces, io, place);
         match AbortOnDropHandle::new(guests.spawn(work)).await {
             Ok(activated) => activated,
             Err(error) => stopped(Reason::HostFault, format!("the activation's task failed: {error}")),

@@ -48,7 +48,8 @@ pub struct HostConfig {
     #[serde(with = "optional")]
     pub name: Option<String>,
     pub roles: Vec<Role>,
-    /// The store's file, compiled components and the API token. Relative paths start at the working directory.
+    /// The store's file, compiled components, the agents' workspaces and the API token. Relative paths start at the
+    /// working directory.
     pub data_dir: PathBuf,
     /// One folder per plugin: component and `plugin.toml`.
     pub plugin_dir: PathBuf,

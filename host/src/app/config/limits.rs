@@ -41,6 +41,9 @@ pub struct LimitsConfig {
     pub state_keys: u32,
     #[serde(with = "size")]
     pub state_value: u64,
+    #[serde(with = "size")]
+    pub workspace_bytes: u64,
+    pub workspace_entries: u32,
     pub max: MaximaConfig,
 }
 
@@ -66,6 +69,9 @@ pub struct MaximaConfig {
     pub state_keys: u32,
     #[serde(with = "size")]
     pub state_value: u64,
+    #[serde(with = "size")]
+    pub workspace_bytes: u64,
+    pub workspace_entries: u32,
 }
 
 impl Default for LimitsConfig {
@@ -88,6 +94,8 @@ impl Default for LimitsConfig {
             state_bytes: limits.state_bytes,
             state_keys: limits.state_keys,
             state_value: limits.state_value,
+            workspace_bytes: limits.workspace_bytes,
+            workspace_entries: limits.workspace_entries,
             max: MaximaConfig::default(),
         }
     }
@@ -107,6 +115,8 @@ impl Default for MaximaConfig {
             state_bytes: 16 * MIB,
             state_keys: 10_000,
             state_value: MIB,
+            workspace_bytes: 256 * MIB,
+            workspace_entries: 10_000,
         }
     }
 }
@@ -130,6 +140,8 @@ impl LimitsConfig {
             state_bytes: self.state_bytes,
             state_keys: self.state_keys,
             state_value: self.state_value,
+            workspace_bytes: self.workspace_bytes,
+            workspace_entries: self.workspace_entries,
         }
     }
 
@@ -146,6 +158,8 @@ impl LimitsConfig {
             state_bytes: self.max.state_bytes,
             state_keys: self.max.state_keys,
             state_value: self.max.state_value,
+            workspace_bytes: self.max.workspace_bytes,
+            workspace_entries: self.max.workspace_entries,
             ..self.limits()
         }
     }
@@ -168,7 +182,7 @@ impl LimitsConfig {
         within!(
             memory: format_size, cpu: format_span, deadline: format_span, outcome: format_size, log_lines: count,
             log_bytes: format_size, hub_calls: count, state_bytes: format_size, state_keys: count,
-            state_value: format_size
+            state_value: format_size, workspace_bytes: format_size, workspace_entries: count
         );
         for (key, nothing) in [
             ("limits.memory", self.memory == 0),

@@ -102,6 +102,7 @@ impl Definitions for ProbeAgents {
                 ..BehaviorLimits::default()
             },
             limits: Default::default(),
+            wipe_workspace: false,
             cache_ttl: Duration::from_secs(60),
             config: Arc::default(),
         }))

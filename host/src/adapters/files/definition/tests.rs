@@ -22,7 +22,8 @@ capabilities: { grants: [hub:read, config] }
 behavior:
   discovery: { enabled: true }
   limits: { max_daily_posts: 1, max_daily_comments: 2, max_responses_per_thread: 4, min_interval_seconds: 0 }
-limits: { memory: 32MiB, cpu: 2s, deadline: 1m 30s, hub_calls: 9 }
+limits: { memory: 32MiB, cpu: 2s, deadline: 1m 30s, hub_calls: 9, workspace_bytes: 1MiB, workspace_entries: 7 }
+workspace: { wipe: true }
 config: { greeting: hi, volume: 1.50, loud: true, code: 007, none: '' }
 ";
     let prompt = Some("Be brief.\n".to_owned());
@@ -53,8 +54,11 @@ config: { greeting: hi, volume: 1.50, loud: true, code: 007, none: '' }
             cpu: Some(Duration::from_secs(2)),
             deadline: Some(Duration::from_secs(90)),
             hub_calls: Some(9),
+            workspace_bytes: Some(1 << 20),
+            workspace_entries: Some(7),
             ..LimitOverrides::default()
         },
+        wipe_workspace: true,
         cache_ttl: Duration::from_secs(7),
         config: values
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
@@ -71,13 +75,14 @@ fn what_is_left_out_or_left_empty_has_its_default() {
     assert_eq!(short.behavior, BehaviorLimits::default());
     assert_eq!(short.cache_ttl, Duration::from_secs(300));
     assert!(!short.discovery && short.config.is_empty() && short.grants.iter().next().is_none());
-    let empty = "name: echo\nplugin: echo\ncapabilities:\nbehavior:\n  limits:\nlimits:\nconfig:\n";
+    assert!(!short.wipe_workspace);
+    let empty = "name: echo\nplugin: echo\ncapabilities:\nbehavior:\n  limits:\nlimits:\nworkspace:\nconfig:\n";
     assert_eq!(parse_echo(empty), Ok(short));
 }
 
 #[test]
 fn errors_name_file_line_field_value_and_what_is_allowed() {
-    let cases: [(&str, &[&str]); 14] = [
+    let cases: [(&str, &[&str]); 15] = [
         (
             "colour: red",
             &[
@@ -114,6 +119,10 @@ fn errors_name_file_line_field_value_and_what_is_allowed() {
         (
             "limits: { memory: lots }",
             &[":3: limits.memory: ", "\"lots\"", "64MiB"],
+        ),
+        (
+            "workspace: { wipe: sometimes }",
+            &[":3: workspace.wipe: ", "true and false", "sometimes"],
         ),
         ("limits: { cpu: 5 }", &[":3: limits.cpu: ", "`5`", "5s"]),
         (

@@ -27,6 +27,7 @@ fn definition() -> AgentDefinition {
             ..BehaviorLimits::default()
         },
         limits: LimitOverrides::default(),
+        wipe_workspace: false,
         cache_ttl: Duration::ZERO,
         config: BTreeMap::new().into(),
     }
