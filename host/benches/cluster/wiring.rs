@@ -13,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use async_trait::async_trait;
 use tempfile::TempDir;
 use tokio::{
     runtime::Handle,
@@ -39,7 +40,7 @@ use warren::{
         clock::Clock,
         guest::Measurement,
         hub::{Hub, HubError},
-        plugin_source::{FoundPlugin, PluginSource},
+        plugin_source::{Place, PluginSource},
         store::StorePolicy,
         telemetry::{ClusterSnapshot, EndedActivation, LeadershipEvent, PollOutcome, Telemetry},
         work_queue::{Claimed, Enqueued},
@@ -218,20 +219,30 @@ pub fn definitions(agents: usize) -> TempDir {
 
 struct OnePlugin(Vec<u8>);
 
-impl PluginSource for OnePlugin {
-    fn scan(&self) -> Result<Vec<FoundPlugin>, String> {
-        let manifest = Manifest {
+impl OnePlugin {
+    fn manifest() -> Result<Manifest, String> {
+        Ok(Manifest {
             name: PluginName::new("guest").map_err(|error| error.to_string())?,
             version: "1".to_owned(),
             world: WORLD.to_owned(),
             description: String::new(),
             capabilities: CapabilitySet::from_iter([Capability::Metrics]),
             limits: Default::default(),
-        };
-        Ok(vec![FoundPlugin {
+        })
+    }
+}
+
+#[async_trait]
+impl PluginSource for OnePlugin {
+    async fn places(&self) -> Result<Vec<Place>, String> {
+        Ok(vec![Place {
             origin: "the bench".to_owned(),
-            content: Ok((manifest, self.0.clone())),
+            manifest: OnePlugin::manifest(),
         }])
+    }
+
+    async fn read(&self, _: &str, _: Duration) -> Result<(Manifest, Vec<u8>), String> {
+        Ok((OnePlugin::manifest()?, self.0.clone()))
     }
 }
 

@@ -22,7 +22,7 @@ use super::{
     claims::{HeldClaim, Holding},
     dispatch::RunItem,
     guest_host::{ActivationHost, GuestServices},
-    plugins::{LoadedPlugin, Plugins},
+    plugins::{InUse, Plugins},
 };
 use crate::{
     domain::{
@@ -68,7 +68,7 @@ pub struct Runner {
 /// What this host needs to run an agent's item.
 struct Setup {
     definition: Arc<AgentDefinition>,
-    plugin: Arc<LoadedPlugin>,
+    plugin: InUse,
     limits: Limits,
 }
 
@@ -80,6 +80,16 @@ enum Run {
     Lost,
     /// The host stops: the item goes back.
     Stopped,
+}
+
+impl Run {
+    fn reason(&self) -> Reason {
+        match self {
+            Run::Ended(ending, _) => ending.reason,
+            Run::Lost => Reason::LeaseLost,
+            Run::Stopped => Reason::Cancelled,
+        }
+    }
 }
 
 impl RunItem for Runner {
@@ -113,7 +123,9 @@ impl Runner {
                 claim.stamp(setup.plugin.generation.to_string());
                 info!(agent = %item.agent_name, item = %item.id, task_type = %item.task_type, attempt = item.attempt,
                       plugin = %setup.plugin.generation, waited = ?claimed.waited, "activating");
-                match self.activate(item, claim, &setup, stop).await {
+                let run = self.activate(item, claim, &setup, stop).await;
+                setup.plugin.ended(run.reason());
+                match run {
                     Run::Ended(ending, usage) => {
                         told.ended(ending.reason, usage);
                         self.complete(item, claim, ending, told.took(), stop).await;
@@ -138,7 +150,7 @@ impl Runner {
             .definitions
             .agent(&item.agent_name)
             .map_err(|error| error.to_string())?;
-        let plugin = self.plugins.for_agent(&definition)?;
+        let plugin = self.plugins.for_agent(&definition)?.in_use();
         let limits = self
             .default_limits
             .with(&plugin.generation.manifest.limits, &self.max_limits)
