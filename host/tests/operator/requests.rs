@@ -427,7 +427,7 @@ async fn definitions_are_read_again_by_the_familiar_call() {
     let ask = |query: &'static str| {
         let request = served.request(Method::POST, &format!("/api/v1/cache/invalidate{query}"));
         async move {
-            let answer = request.bearer_auth(super::TOKEN).send().await.unwrap();
+            let answer = request.bearer_auth(TOKEN).send().await.unwrap();
             (
                 answer.status().as_u16(),
                 answer.json::<serde_json::Value>().await.unwrap(),

@@ -47,7 +47,7 @@ fn done(host: &HostProcess) -> BTreeMap<String, Value> {
         for item in page["items"].as_array().unwrap() {
             done.insert(item["id"].as_str().unwrap().to_owned(), item.clone());
         }
-        match page["next"].as_str() {
+        match page["next"].as_u64() {
             Some(next) => after = format!("&after={next}"),
             None => return done,
         }
@@ -130,15 +130,23 @@ fn two_hundred_reloads_under_load_drop_nothing_mix_nothing_and_leak_nothing() {
 fn what_runs_goes_on_with_what_it_started_with_and_is_shown_as_draining() {
     let hub = HubProcess::start(&["h"]);
     let host = HostSetup::new(&hub).agent(&Agent::hostile("h", "answer")).start_ready();
-    let item = host.enqueue("h", "sleep 5000");
-    host.wait_activating("h");
-    let mut other = guests::component("guest-hostile");
+    let file = host.setup().path("plugins/hostile/guest_hostile.wasm");
+    let one = guests::component("guest-hostile");
     // An empty custom section, called "x": another component that does the same.
-    other.extend([0, 2, 1, b'x']);
-    put(&host.setup().path("plugins/hostile/guest_hostile.wasm"), &other);
+    let two = [&one[..], &[0, 2, 1, b'x']].concat();
+    // Both have been compiled when it matters how long a reload takes.
+    for (component, now) in [(&two, 2), (&one, 1)] {
+        put(&file, component);
+        assert_eq!(reload(&host, "hostile")["generation"], now);
+    }
+    let item = host.enqueue("h", "sleep 8000");
+    host.wait_activating("h");
+    put(&file, &two);
     let reloaded = host.cli(&["plugin", "reload", "hostile"]);
     assert!(
-        reloaded.expect(0).starts_with("hostile: generation 1 -> 2 (compiled"),
+        reloaded
+            .expect(0)
+            .starts_with("hostile: generation 1 -> 2 (compiled before"),
         "{reloaded:?}"
     );
     let listed = plugins(&host);
