@@ -43,6 +43,7 @@ mod services {
     pub mod effects;
     pub mod election;
     pub mod faults;
+    pub mod followers;
     pub mod heartbeat;
     pub mod hub;
     pub mod intake;

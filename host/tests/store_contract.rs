@@ -28,6 +28,8 @@ mod store_contract {
     pub mod redis_cuts;
     pub mod redis_days;
     pub mod redis_election;
+    pub mod redis_entries;
+    pub mod redis_failover;
     pub mod redis_familiar;
     pub mod redis_forwarder;
     pub mod redis_hosts;
@@ -35,6 +37,7 @@ mod store_contract {
     pub mod redis_sizes;
     pub mod redis_tls;
     pub mod redis_together;
+    pub mod redis_types;
     pub mod reopen;
     pub mod sqlite;
     pub mod state;

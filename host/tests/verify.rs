@@ -121,7 +121,7 @@ struct Redis {
 impl Redis {
     fn start() -> Redis {
         let folder = tempfile::tempdir().unwrap();
-        let server = Command::new("redis-server")
+        let server = warren_tests::redis::server()
             .args(["--port", "0", "--unixsocket", "redis.sock", "--save", ""])
             .current_dir(folder.path())
             .stdout(Stdio::null())

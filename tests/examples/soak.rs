@@ -9,6 +9,7 @@ use std::{
 
 use warren_tests::{
     checkers::{self, Rules},
+    history::What,
     interrupt,
     nemesis::Run,
 };
@@ -53,6 +54,9 @@ fn main() -> ExitCode {
         let history = run.history();
         let broken = checkers::judge(&history, &Rules::of_the_harness());
         if !broken.is_empty() {
+            for record in history.iter().filter(|record| matches!(record.what, What::Nemesis(_))) {
+                println!("  {record}");
+            }
             for violation in &broken {
                 print!("{violation}");
             }

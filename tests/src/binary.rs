@@ -11,10 +11,18 @@ use std::{
 /// What to do about a binary that is not there, or older than its sources.
 const BUILD: &str = "run `cargo xtask test`, which builds it first, or `cargo build --package warren`";
 
+static BINARY: OnceLock<PathBuf> = OnceLock::new();
+
+/// For benches of the host's own package: cargo has built the binary together with them, and says where it is by
+/// `env!("CARGO_BIN_EXE_warren")`. To be called before anything starts one.
+pub fn built_by_cargo(path: &str) {
+    let known = BINARY.get_or_init(|| PathBuf::from(path));
+    assert_eq!(known, Path::new(path), "another binary is in use already");
+}
+
 /// A command that runs `warren`, with nothing of this process's environment that could configure it.
 pub fn warren() -> Command {
-    static CHECKED: OnceLock<PathBuf> = OnceLock::new();
-    let mut command = Command::new(CHECKED.get_or_init(find));
+    let mut command = Command::new(BINARY.get_or_init(find));
     command.env_clear();
     for kept in ["HOME", "PATH", "TMPDIR"] {
         if let Some(value) = env::var_os(kept) {

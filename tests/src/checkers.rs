@@ -7,14 +7,16 @@ mod deadlines;
 mod effects;
 mod leadership;
 mod order;
+mod pauses;
 mod recovery;
 mod stock;
+mod timelines;
 
 use std::{fmt, time::Duration};
 
 use crate::{
     cluster,
-    history::{At, NEVER, Nemesis, Record, StoreCall, What},
+    history::{Record, StoreCall, What},
 };
 
 /// The settings of the hosts that a history is judged by.
@@ -76,12 +78,14 @@ impl fmt::Display for Violation {
 /// Every broken promise that a history proves.
 pub fn judge(history: &[Record], rules: &Rules) -> Vec<Violation> {
     let mut found = Vec::new();
-    let epochs = epochs(history);
-    if let [whole] = &epochs[..] {
-        found.extend(leadership::told(whole));
+    let timelines = timelines::of(history);
+    if let [whole] = &timelines[..] {
+        found.extend(leadership::told(&whole.iter().collect::<Vec<_>>()));
     }
-    for epoch in epochs {
+    for timeline in &timelines {
+        let epoch: Vec<&Record> = timeline.iter().collect();
         found.extend(leadership::check(&epoch));
+        found.extend(pauses::check(&epoch));
         found.extend(claims::check(&epoch));
         found.extend(order::check(&epoch, rules));
         found.extend(recovery::check(&epoch));
@@ -109,25 +113,6 @@ pub fn assert_kept(history: &[Record], rules: &Rules, what: &str) {
 }
 
 const MOST_SHOWN: usize = 5;
-
-/// The parts of a history between losses of the store's data; what happened while it was being lost is left out.
-fn epochs(history: &[Record]) -> Vec<Vec<&Record>> {
-    let mut losses: Vec<(At, At)> = vec![(At::ZERO, At::ZERO)];
-    for record in history {
-        if record.what == What::Nemesis(Nemesis::DataLost) {
-            losses.push((record.from, record.until));
-        }
-    }
-    losses.push((NEVER, NEVER));
-    let between = |pair: &[(At, At)]| {
-        let (after, before) = (pair[0].1, pair[1].0);
-        let within = |record: &&Record| {
-            record.from >= after && (record.until < before || record.until == NEVER) && record.from < before
-        };
-        history.iter().filter(within).collect()
-    };
-    losses.windows(2).map(between).collect()
-}
 
 /// Records of what hosts asked of the store, answered or not.
 fn calls<'a>(epoch: &[&'a Record]) -> impl Iterator<Item = (&'a Record, &'a StoreCall, bool)> {

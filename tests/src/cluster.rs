@@ -155,6 +155,7 @@ impl ClusterSetup {
             members,
             hub,
             redis,
+            demoted: None,
             recorder,
             scripts,
         }
@@ -285,6 +286,8 @@ pub struct Cluster {
     pub members: Vec<Member>,
     pub hub: HubProcess,
     pub redis: RedisServer,
+    /// The Redis that was the primary before, as long as it still runs.
+    pub demoted: Option<RedisServer>,
     pub recorder: Recorder,
     pub scripts: Scripts,
 }

@@ -68,6 +68,15 @@ pub enum What {
         agent: String,
         count: usize,
     },
+    /// An operator has paused an agent, as far as known.
+    Paused {
+        agent: String,
+        known: bool,
+    },
+    /// An operator lets an agent run again.
+    Resumed {
+        agent: String,
+    },
     /// An event of the cluster's own, in the order in which the store has them.
     Event {
         kind: String,
@@ -93,6 +102,11 @@ pub enum Nemesis {
     Started,
     /// The store lost what it had: what came before says nothing about what follows.
     DataLost,
+    /// A replica took the store's place: of what was written from when this began until it ended, nothing is left.
+    FailedOver {
+        /// From then on it was certainly told nothing more; of what was written before that it may know.
+        alone: At,
+    },
     /// From here on all is well: no fault is at work any more.
     Calm,
     /// Anything else, in words.
@@ -161,6 +175,21 @@ pub enum StoreCall {
         token: String,
         applied: bool,
     },
+}
+
+impl StoreCall {
+    /// As if nobody knew how it was answered: it may have been done.
+    pub fn of_unknown_outcome(self) -> StoreCall {
+        match self {
+            StoreCall::Acquire { holder, lease, .. } => StoreCall::Acquire {
+                holder,
+                lease,
+                term: None,
+                held: false,
+            },
+            call => call,
+        }
+    }
 }
 
 /// An item that an enqueue added; those that were merged or skipped are left out.

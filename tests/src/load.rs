@@ -40,6 +40,11 @@ pub fn agents() -> Vec<Agent> {
     quick.chain(slow).chain([Agent::hostile(FAILING, "answer")]).collect()
 }
 
+/// Those that are mentioned, and do not fail.
+pub fn regulars() -> Vec<&'static str> {
+    QUICK.into_iter().chain(SLOW).collect()
+}
+
 /// Work that goes on until it is stopped.
 pub struct Load {
     stop: Arc<AtomicBool>,
@@ -92,7 +97,7 @@ struct Mentions {
 
 impl Mentions {
     fn one(&self, dice: &mut StdRng) {
-        let everybody: Vec<&str> = QUICK.into_iter().chain(SLOW).collect();
+        let everybody = regulars();
         let agent = *everybody.choose(dice).expect("there are agents");
         let post = json!({ "author_name": "ada", "content": format!("@{agent} what is {}?", dice.random::<u16>()) });
         let created = self.hub.post("/api/v1/posts", &post).expect(201).json();
@@ -136,7 +141,7 @@ impl Submits {
             let deed = ["trap", "fail transient no", "clock", "clock", "clock"].choose(dice);
             (FAILING, deed.expect("there are deeds").to_string())
         } else {
-            let everybody: Vec<&str> = QUICK.into_iter().chain(SLOW).collect();
+            let everybody = regulars();
             let payload = match dice.random_range(0..4) {
                 0 => "sleep 300".to_owned(),
                 1 => "burn 20".to_owned(),

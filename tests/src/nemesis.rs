@@ -1,5 +1,7 @@
 //! A run in which one thing after another goes wrong, as a seed decides, while the cluster has work to do; and its history.
 
+mod fault;
+
 use std::{
     sync::{
         Arc,
@@ -10,9 +12,8 @@ use std::{
 };
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use rustix::process::Signal;
-use serde_json::json;
 
+use self::fault::{Fault, Victim, begin, end, shuffled};
 use crate::{
     cluster::{self, Cluster, ClusterSetup, ITEM_LEASE, LEADER_LEASE, hasty},
     eventually,
@@ -24,64 +25,6 @@ use crate::{
 /// How long what is left of the work may take once all is well again: retries and open breakers take their time.
 const DRAINED: Duration = Duration::from_secs(150);
 const SCRAPE_EVERY: Duration = Duration::from_millis(250);
-
-/// What goes wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    Kill,
-    Stop,
-    Terminate,
-    Part,
-    Cut,
-    SlowStore,
-    RestartStore,
-    StopStore,
-    KillClients,
-    PauseClients,
-    FillStore,
-    LoseData,
-    HubDown,
-    HubSlow,
-    HubFlaps,
-    HubFails,
-}
-
-/// Whom it befalls: two faults at once befall different ones.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Victim {
-    Host,
-    Store,
-    Hub,
-}
-
-impl Fault {
-    fn victim(self) -> Victim {
-        match self {
-            Fault::Kill | Fault::Stop | Fault::Terminate | Fault::Part | Fault::Cut | Fault::SlowStore => Victim::Host,
-            Fault::HubDown | Fault::HubSlow | Fault::HubFlaps | Fault::HubFails => Victim::Hub,
-            _ => Victim::Store,
-        }
-    }
-}
-
-const FAULTS: [Fault; 16] = [
-    Fault::Kill,
-    Fault::Stop,
-    Fault::Terminate,
-    Fault::Part,
-    Fault::Cut,
-    Fault::SlowStore,
-    Fault::RestartStore,
-    Fault::StopStore,
-    Fault::KillClients,
-    Fault::PauseClients,
-    Fault::FillStore,
-    Fault::LoseData,
-    Fault::HubDown,
-    Fault::HubSlow,
-    Fault::HubFlaps,
-    Fault::HubFails,
-];
 
 /// One run.
 #[derive(Clone, Copy, Debug)]
@@ -149,99 +92,18 @@ impl Run {
             };
             // How long a fault lasts is what is random here.
             thread::sleep(longest);
-            // A host that starts waits for its store.
-            at_work.sort_by_key(|(fault, _)| fault.victim() == Victim::Host);
+            // A host that starts waits for its store, and an operator for a host.
+            at_work.sort_by_key(|(fault, _)| match fault.victim() {
+                Victim::Store | Victim::Hub => 0,
+                Victim::Host => 1,
+                Victim::Operator => 2,
+            });
             for (fault, host) in at_work {
                 end(fault, host, cluster);
             }
             thread::sleep(Duration::from_millis(dice.random_range(0..1000)));
         }
     }
-}
-
-fn shuffled(dice: &mut StdRng) -> Vec<Fault> {
-    let mut order = FAULTS.to_vec();
-    for at in (1..order.len()).rev() {
-        order.swap(at, dice.random_range(0..=at));
-    }
-    order
-}
-
-fn note(cluster: &Cluster, host: usize, fault: Fault, what: &str) {
-    cluster.nemesis(host, Nemesis::Other(format!("{fault:?} {what}")));
-}
-
-fn begin(fault: Fault, at: usize, cluster: &mut Cluster, dice: &mut StdRng) {
-    note(cluster, at, fault, "begins");
-    match fault {
-        Fault::Kill => cluster.kill9(at),
-        Fault::Stop => cluster.stop(at),
-        Fault::Terminate => cluster.terminate(at),
-        Fault::Part => {
-            cluster.members[at].to_redis.hold();
-            if dice.random() {
-                cluster.members[at].to_hub.hold();
-            }
-        }
-        Fault::Cut => cluster.members[at].to_redis.cut(),
-        Fault::SlowStore => {
-            let delay = Duration::from_millis(dice.random_range(20..400));
-            cluster.members[at].to_redis.delay(delay);
-        }
-        Fault::RestartStore => cluster.redis.kill9(),
-        Fault::StopStore => cluster.redis.signal(Signal::STOP),
-        Fault::KillClients => cluster.redis.kill_clients(),
-        Fault::PauseClients => cluster.redis.pause(Duration::from_millis(dice.random_range(500..3500))),
-        Fault::FillStore => cluster.redis.fill_up(),
-        Fault::LoseData => cluster.lose_data(),
-        Fault::HubDown | Fault::HubFlaps => cluster.members.iter().for_each(|member| member.to_hub.cut()),
-        Fault::HubSlow => {
-            let delay = Duration::from_millis(dice.random_range(50..600));
-            cluster.members.iter().for_each(|member| member.to_hub.delay(delay));
-        }
-        Fault::HubFails => {
-            let seed = dice.random::<u32>();
-            cluster.hub.faults(json!([
-                { "path": "*/comments", "method": "POST", "kind": "drop_after", "rate": 0.4, "seed": seed },
-                { "path": "/api/v1/notifications", "kind": "status", "status": 500, "rate": 0.3, "seed": seed },
-                { "path": "/api/v1/agents", "kind": "status", "status": 503, "rate": 0.3, "seed": seed },
-                { "path": "*/comments", "method": "POST", "kind": "truncate", "rate": 0.3, "seed": seed },
-            ]));
-        }
-    }
-}
-
-fn end(fault: Fault, at: usize, cluster: &mut Cluster) {
-    match fault {
-        Fault::Kill | Fault::Terminate => {
-            if cluster.members[at].host.exited().is_some() {
-                cluster.restart(at);
-            }
-        }
-        Fault::Stop => cluster.resume(at),
-        Fault::Part => {
-            cluster.members[at].to_redis.heal();
-            cluster.members[at].to_hub.heal();
-        }
-        Fault::Cut | Fault::SlowStore => cluster.members[at].to_redis.heal(),
-        Fault::RestartStore => cluster.redis.start_again(),
-        Fault::StopStore => cluster.redis.signal(Signal::CONT),
-        Fault::PauseClients => cluster.redis.unpause(),
-        Fault::FillStore => cluster.redis.make_room(),
-        Fault::HubDown | Fault::HubSlow => cluster.members.iter().for_each(|member| member.to_hub.heal()),
-        Fault::HubFlaps => {
-            for _ in 0..3 {
-                cluster.members.iter().for_each(|member| member.to_hub.heal());
-                thread::sleep(Duration::from_millis(150));
-                cluster.members.iter().for_each(|member| member.to_hub.cut());
-                thread::sleep(Duration::from_millis(150));
-            }
-            cluster.members.iter().for_each(|member| member.to_hub.heal());
-        }
-        Fault::HubFails => cluster.hub.clear_faults(),
-        Fault::KillClients | Fault::LoseData => {}
-    }
-    note(cluster, at, fault, "is over");
 }
 
 /// Until nothing is unread and nothing is left to do.

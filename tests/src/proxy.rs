@@ -40,6 +40,8 @@ pub struct Request {
 
 #[derive(Default)]
 struct State {
+    /// Where new connections lead, if not where the first ones did.
+    to: Option<SocketAddr>,
     held: bool,
     cut: bool,
     closed: bool,
@@ -106,12 +108,12 @@ impl Proxy {
         let at = gate.clone();
         thread::spawn(move || {
             for client in listener.incoming() {
-                let refused = {
+                let (refused, to) = {
                     let state = at.lock();
                     if state.closed {
                         return;
                     }
-                    state.cut
+                    (state.cut, state.to.unwrap_or(to))
                 };
                 if let (Ok(client), false) = (client, refused) {
                     connect(client, to, &at, talk());
@@ -123,6 +125,11 @@ impl Proxy {
 
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// From now on new connections lead there; those that are there stay where they are.
+    pub fn lead_to(&self, to: SocketAddr) {
+        self.gate.change(|state| state.to = Some(to));
     }
 
     /// Everything waits, in both directions, until [`Proxy::heal`].

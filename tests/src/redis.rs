@@ -1,7 +1,7 @@
 //! Redis servers of the tests: a process each, on an address of its own, and what happens to them on bad days.
 
 use std::{
-    fs,
+    env, fs,
     net::{SocketAddr, TcpListener},
     process::Command,
     time::Duration,
@@ -13,8 +13,13 @@ use tempfile::TempDir;
 
 use crate::{SOON, eventually, hub::own_address, process::Process};
 
+/// Names the server that the tests start instead of the `redis-server` on the PATH: a Valkey, or another Redis.
+pub const SERVER: &str = "WARREN_TEST_REDIS_SERVER";
+
 /// For a command of a test and its answer.
 const ANSWER: Duration = Duration::from_secs(10);
+/// A key that shows how far a replica is.
+const MARK: &str = "copied-as-far-as-this";
 const APPEND_ONLY: &str = "appendonlydir";
 
 /// What a server keeps of its data when it ends.
@@ -70,18 +75,73 @@ impl RedisServer {
 
     /// Its answer to a command, or why there is none.
     pub fn try_command<T: FromRedisValue>(&self, command: &[&str]) -> RedisResult<T> {
+        redis::cmd(command[0]).arg(&command[1..]).query(&mut self.connection()?)
+    }
+
+    fn connection(&self) -> RedisResult<redis::Connection> {
         let mut connection = Client::open(self.url())?.get_connection_with_timeout(ANSWER)?;
         connection.set_read_timeout(Some(ANSWER))?;
         if let Some(password) = self.password() {
             redis::cmd("AUTH").arg(password).exec(&mut connection)?;
         }
-        redis::cmd(command[0]).arg(&command[1..]).query(&mut connection)
+        Ok(connection)
     }
 
     #[track_caller]
     pub fn command<T: FromRedisValue>(&self, command: &[&str]) -> T {
         self.try_command(command)
             .unwrap_or_else(|error| panic!("{}: {error}", command.join(" ")))
+    }
+
+    /// A copy of this one that follows it, as soon as it has all that this one has, also on its disk.
+    #[track_caller]
+    pub fn replica(&self) -> RedisServer {
+        let replica = RedisServer::start(self.keeps, &[]);
+        let (ip, port) = (self.address.ip().to_string(), self.address.port().to_string());
+        let _: String = replica.command(&["REPLICAOF", &ip, &port]);
+        eventually("a replica that is up to date", SOON, || {
+            let says = |section: &str, words: &[&str]| {
+                let info: RedisResult<String> = replica.try_command(&["INFO", section]);
+                info.is_ok_and(|info| words.iter().all(|word| info.contains(word)))
+            };
+            let written = ["aof_rewrite_in_progress:0", "aof_rewrite_scheduled:0"];
+            (says("replication", &["master_link_status:up"]) && says("persistence", &written)).then_some(())
+        });
+        replica
+    }
+
+    /// Waits until its replica has everything that was answered before this was called.
+    #[track_caller]
+    pub fn wait_copied(&self) {
+        let copied: (String, i64) = redis::pipe()
+            .cmd("SET")
+            .arg(MARK)
+            .arg("1")
+            .cmd("WAIT")
+            .arg(1)
+            .arg(ANSWER.as_millis() as u64 / 2)
+            .query(&mut self.connection().expect("a primary answers"))
+            .expect("a primary answers");
+        assert_eq!(copied.1, 1, "the replica does not follow");
+    }
+
+    /// Makes a replica a primary.
+    #[track_caller]
+    pub fn promote(&self) {
+        let _: String = self.command(&["REPLICAOF", "NO", "ONE"]);
+        let _: i64 = self.command(&["DEL", MARK]);
+    }
+
+    /// Changes parts with its replica, once that has everything.
+    #[track_caller]
+    pub fn hand_over_to(&self, replica: &RedisServer) {
+        let (ip, port) = (replica.address.ip().to_string(), replica.address.port().to_string());
+        let limit = (ANSWER.as_millis() as u64 / 2).to_string();
+        let _: String = self.command(&["FAILOVER", "TO", &ip, &port, "TIMEOUT", &limit]);
+        eventually("that the replica is the primary", SOON, || {
+            let info: RedisResult<String> = replica.try_command(&["INFO", "replication"]);
+            info.is_ok_and(|info| info.contains("role:master")).then_some(())
+        });
     }
 
     fn password(&self) -> Option<&str> {
@@ -162,11 +222,24 @@ impl RedisServer {
         let _: String = self.command(&["CLIENT", "PAUSE", &span.as_millis().to_string(), "ALL"]);
     }
 
+    /// Forgets every script and every function.
+    #[track_caller]
+    pub fn forget_scripts(&self) {
+        for what in ["SCRIPT", "FUNCTION"] {
+            let _: String = self.command(&[what, "FLUSH"]);
+        }
+    }
+
     /// Ends a pause early.
     #[track_caller]
     pub fn unpause(&self) {
         let _: String = self.command(&["CLIENT", "UNPAUSE"]);
     }
+}
+
+/// The server that the tests are to be run with.
+pub fn server() -> Command {
+    Command::new(env::var_os(SERVER).unwrap_or_else(|| "redis-server".into()))
 }
 
 /// An address on which nothing listens, and that no other test uses.
@@ -176,7 +249,7 @@ pub fn free_address() -> SocketAddr {
 }
 
 fn spawn(folder: &TempDir, address: SocketAddr, keeps: Keeps, more: &[String]) -> Process {
-    let mut command = Command::new("redis-server");
+    let mut command = server();
     command
         .args([
             "--bind",
@@ -184,6 +257,9 @@ fn spawn(folder: &TempDir, address: SocketAddr, keeps: Keeps, more: &[String]) -
             "--port",
             &address.port().to_string(),
         ])
+        // A primary has to find the replica on the address that it listens on.
+        .args(["--replica-announce-ip", &address.ip().to_string()])
+        .args(["--repl-diskless-sync-delay", "0"])
         .args(["--save", "", "--dir", &folder.path().display().to_string()])
         .args(["--appenddirname", APPEND_ONLY]);
     match keeps {

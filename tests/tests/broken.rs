@@ -1,10 +1,12 @@
 //! The checkers are shown to work: a script that is wrong on purpose, loaded only here, makes the checker of the promise
 //! that it breaks find it. The proxies change the script on its way, so the hosts are those that users run.
 
+use std::time::Duration;
+
 use warren_tests::{
     SOON,
-    checkers::{Rules, judge},
-    cluster::{Cluster, ClusterSetup},
+    checkers::{Rules, Violation, judge},
+    cluster::{Cluster, ClusterSetup, ITEM_LEASE},
     eventually,
     history::{Claim, Ended, Record, StoreCall, What},
     host::Agent,
@@ -89,6 +91,49 @@ fn i1_a_lease_without_a_new_term() {
     cluster.terminate(old);
     cluster.new_leader(old);
     found(&cluster, "I1");
+}
+
+/// A host that keeps its office longer than the promise allows: its margin is far smaller than the one that it is judged by.
+#[test]
+fn i2_a_leader_that_stops_too_late() {
+    let setup = ClusterSetup::new(2)
+        .agent(Agent::hostile("ann", "answer"))
+        .set("leader.ttl", "\"9s\"")
+        .set("leader.margin", "\"100ms\"");
+    let cluster = setup.start();
+    let old = cluster.leader();
+    cluster.members[old].to_redis.hold();
+    eventually("that it steps down", SOON, || {
+        let leads = cluster.members[old].leads();
+        cluster
+            .recorder
+            .note(&cluster.members[old].name, What::Leads(leads == Some(true)));
+        (leads == Some(false)).then_some(())
+    });
+    cluster.members[old].to_redis.heal();
+    let history = cluster.recorder.history();
+    let with = |margin| Rules {
+        margin,
+        ..Rules::of_the_harness()
+    };
+    let broken = |rules: &Rules| judge(&history, rules).iter().any(|violation| violation.promise == "I2");
+    assert!(broken(&with(Duration::from_secs(5))), "no proof that I2 is broken");
+    assert!(
+        !broken(&with(Duration::from_millis(100))),
+        "by its own margin it stopped in time"
+    );
+}
+
+#[test]
+fn i3_a_pause_that_holds_nobody() {
+    let held = "if a[2] == 1 then return 'h', 'the agent is paused', 0, 0 end";
+    let cluster = cluster(1, &[("claim", held, ""), ("enqueue", held, "")]);
+    let first = cluster.submit(0, "ann", "clock");
+    claimed(&cluster, &first, 1);
+    assert!(cluster.set_paused(0, "ann", true));
+    let second = cluster.submit(0, "ann", "clock");
+    claimed(&cluster, &second, 1);
+    found(&cluster, "I3");
 }
 
 #[test]
@@ -180,6 +225,43 @@ fn i5_claims_that_take_the_lowest_priority_first() {
 }
 
 #[test]
+fn i6_a_sweep_that_passes_over_what_ran_out() {
+    let mut cluster = cluster(2, &[("sweep", "lose(id, m)\nelse", "recovered = {}\nelse")]);
+    let item = cluster.submit(0, "ann", "sleep 60000");
+    let at = runs(&cluster, &item);
+    cluster.kill9(at);
+    let (killed, other) = (cluster.recorder.now(), &cluster.members[1 - at].name);
+    // The last renewal's lease, and a sweep after it.
+    let late = killed + ITEM_LEASE + Duration::from_secs(1);
+    eventually("a sweep after the lease", SOON, || {
+        let swept = |record: &Record| {
+            let whole = matches!(record.what, What::Store(StoreCall::Sweep { whole: true, .. }));
+            record.host == *other && record.from > late && whole
+        };
+        cluster.recorder.has(swept).then_some(())
+    });
+    found(&cluster, "I6");
+}
+
+/// The store comes back empty, and the old leader renews a lease of which the store knows nothing.
+#[test]
+fn i7_a_renewal_that_does_not_ask_what_the_store_has() {
+    let mut cluster = cluster(2, &[("leader_renew", "check_fence(ARGV[2], ARGV[3])", "")]);
+    cluster.leader();
+    let before = cluster.recorder.now();
+    cluster.flush();
+    eventually("a renewal", SOON, || {
+        let renewed = |record: &Record| {
+            let renews = |script: &str| script == "leader_renew";
+            record.from > before
+                && matches!(&record.what, What::Store(StoreCall::Fenced { script, applied: true, .. }) if renews(script))
+        };
+        cluster.recorder.has(renewed).then_some(())
+    });
+    found(&cluster, "I7");
+}
+
+#[test]
 fn i8_claims_that_do_not_ask_the_breaker() {
     let open = "if state == 'open' then return 'd', 'the breaker is open'";
     let never = "if state == 'never' then return 'd', 'the breaker is open'";
@@ -189,6 +271,35 @@ fn i8_claims_that_do_not_ask_the_breaker() {
         claimed(&cluster, &item, 1);
     }
     found(&cluster, "I8");
+}
+
+/// On a Hub that does not tell repeats, the store's own record is what keeps an effect from happening twice.
+#[test]
+fn i9_an_effect_that_is_begun_again() {
+    let slow = Agent::hostile("slow", "answer-slow 1500");
+    let setup = ClusterSetup::new(2).agent(slow).set("hub.idempotency", "\"no\"");
+    let mut cluster = setup.broken("effect_begin", "if known then", "if false then").start();
+    cluster.hub.faults(serde_json::json!({ "idempotency": false }));
+    let post = cluster.mention("slow", "take your time");
+    cluster.hub.wait_for_reply(&post, "slow");
+    let has =
+        |record: &Record| matches!(&record.what, What::Store(StoreCall::Claim { claims, .. }) if !claims.is_empty());
+    let history = cluster.recorder.history();
+    let runs = &history.iter().find(|record| has(record)).expect("it was claimed").host;
+    let at = cluster.members.iter().position(|member| member.name == *runs);
+    let at = at.expect("a host of this cluster has claimed it");
+    cluster.kill9(at);
+    eventually("a second reply", SOON, || {
+        (cluster.hub.replies(&post, "slow") > 1).then_some(())
+    });
+    cluster.restart(at);
+    cluster.hub.wait_until_read("slow");
+    cluster.wait_ready();
+    cluster.take_stock();
+    cluster.scripts.assert_broken();
+    let violations = judge(&cluster.recorder.history(), &Rules::of_the_harness());
+    let twice = |violation: &Violation| violation.promise == "I9" && violation.why.contains("2 times");
+    assert!(violations.iter().any(twice), "{violations:#?}");
 }
 
 #[test]

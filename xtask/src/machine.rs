@@ -72,19 +72,30 @@ pub fn faketime() {
     }
 }
 
-/// The tests of the Redis store start servers of their own.
+/// The tests of the Redis store and its benches start servers of their own.
 pub fn redis_server() -> Result<(), String> {
+    if let Some(server) = std::env::var_os("WARREN_TEST_REDIS_SERVER") {
+        let path = Path::new(&server);
+        say(&format!("the tests use {}", path.display()));
+        return match path.is_absolute() && path.is_file() {
+            true => Ok(()),
+            false => Err(format!(
+                "WARREN_TEST_REDIS_SERVER is {}, which is not the full path of a server",
+                path.display()
+            )),
+        };
+    }
     if on_path("redis-server").is_some() {
         return Ok(());
     }
     if !is_root() || on_path("apt-get").is_none() {
         return Err(
-            "the tests need redis-server 7.0 or newer on the PATH: install your distribution's package, on Debian as root \
+            "tests and benches need redis-server 7.0 or newer on the PATH: install your distribution's package, on Debian as root \
              `apt-get install redis-server`"
                 .to_owned(),
         );
     }
-    say("installing redis-server for the tests of the Redis store");
+    say("installing redis-server for the tests and benches of the Redis store");
     install("redis-server")
 }
 

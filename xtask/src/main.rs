@@ -19,7 +19,7 @@ Usage: cargo xtask COMMAND
                machine; what is saved below plugins/ and agents/ is built and reloaded. `dev --once` does without a person
                and ends when the reply is there. ARGS go to `warren dev`.
   test [ARGS]  run every test. ARGS go to `cargo test`.
-  bench [ARGS] run the benchmarks in host/benches, one after another, and print their tables (three minutes, once they are
+  bench [ARGS] run the benchmarks in host/benches, one after another, and print their tables (ten minutes, once they are
                built). ARGS go to `cargo bench`: `bench --bench queue` runs one.
   cluster [--hosts N]
                start a private Redis, a development Hub and N hosts (3), print their addresses and follow their events,
@@ -89,6 +89,7 @@ fn test(args: &[String]) -> Result<(), String> {
 
 fn bench(args: &[String]) -> Result<(), String> {
     machine::wasm_target()?;
+    machine::redis_server()?;
     guests::test_guests()?;
     say("building the host, optimised (the first time takes many minutes)");
     run(cargo().args(["bench", "--package", "warren"]).args(args))

@@ -68,7 +68,10 @@ impl Census {
     /// Export the state of the queue, and the breakers' transitions since the event `seen`, which moves on with each.
     async fn count(&self, seen: &mut Option<u64>) -> Result<(), StoreError> {
         let stats = self.queue.stats().await?;
-        let in_backoff = self.agents.in_backoff(MOST_IN_BACKOFF).await?;
+        let in_backoff = match stats.agents_in_backoff {
+            0 => Vec::new(),
+            _ => self.agents.in_backoff(MOST_IN_BACKOFF).await?,
+        };
         let hosts = roster::all(&*self.hosts).await?;
         self.telemetry.cluster(Some(ClusterSnapshot {
             queue: &stats,

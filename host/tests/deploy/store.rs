@@ -170,7 +170,7 @@ fn serve(manifests: &Manifests, folder: &Path, address: Ipv4Addr) -> Process {
     assert_eq!(arguments.remove(0), "valkey-server");
     let data = arguments.iter().position(|argument| argument == "/data").unwrap();
     arguments[data] = folder.display().to_string();
-    let mut command = Command::new("redis-server");
+    let mut command = warren_tests::redis::server();
     Process::spawn("store", command.args(arguments).args(["--bind", &address.to_string()]))
 }
 

@@ -26,7 +26,7 @@ fn key(claimed: &Claimed, about: &str) -> EffectKey {
     EffectKeys::default().next(agent, item, EffectKind::Comment, "p", Some(about))
 }
 
-fn comment(claimed: &Claimed, about: &str) -> EffectIntent {
+pub fn comment(claimed: &Claimed, about: &str) -> EffectIntent {
     EffectIntent {
         key: key(claimed, about),
         kind: EffectKind::Comment,

@@ -17,7 +17,7 @@ use warren::{
 
 use super::{harness::Harness, support::*};
 
-const TTL: Duration = Duration::from_secs(9);
+pub const TTL: Duration = Duration::from_secs(9);
 
 pub fn bid(name: &str) -> Bid {
     Bid {

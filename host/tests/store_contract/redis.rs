@@ -5,7 +5,7 @@ use std::{
     fs::File,
     net::TcpListener,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -13,13 +13,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use redis::{Client, FromRedisValue, RedisResult, aio::MultiplexedConnection};
+use redis::{AsyncConnectionConfig, Client, FromRedisValue, RedisResult, aio::MultiplexedConnection};
 use tempfile::TempDir;
 use warren::{
     adapters::redis::{ConnectError, RedisConfig, RedisStore, StoreClock},
     domain::time::UnixMillis,
     ports::store::{Store, StorePolicy},
 };
+use warren_tests::redis::server;
 
 use super::{
     harness::Harness,
@@ -35,7 +36,7 @@ impl Server {
     /// Start one whose socket and data are in `folder`.
     pub fn start(folder: &Path, more: &[&str]) -> Server {
         let log = File::create(folder.join("redis.log")).unwrap();
-        let child = Command::new("redis-server")
+        let child = server()
             .args([
                 "--port",
                 "0",
@@ -70,6 +71,13 @@ pub fn url(folder: &Path) -> String {
     format!("redis+unix://{}", folder.join("redis.sock").display())
 }
 
+/// The library gives up after half a second, which a busy machine may well take.
+fn patient() -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(DEADLINE))
+        .set_response_timeout(Some(DEADLINE))
+}
+
 /// A port that nobody uses. Somebody else may take it before the server does: then the server ends, and the test with it.
 pub fn free_port() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -85,7 +93,7 @@ impl Operator {
         let client = Client::open(url(folder)).unwrap();
         let deadline = Instant::now() + DEADLINE;
         loop {
-            match client.get_multiplexed_async_connection().await {
+            match client.get_multiplexed_async_connection_with_config(&patient()).await {
                 Ok(connection) => return Operator(connection),
                 Err(error) => assert!(Instant::now() < deadline, "{error}"),
             }
@@ -179,12 +187,23 @@ impl RedisHarness {
         self.server = Some(Server::start(self.folder.path(), &[]));
     }
 
+    /// A connection of operators of old.
+    pub async fn beside(&self) -> MultiplexedConnection {
+        let client = Client::open(url(self.folder.path())).unwrap();
+        client
+            .get_multiplexed_async_connection_with_config(&patient())
+            .await
+            .unwrap()
+    }
+
     /// A command, as an operator or another system sends it.
     pub async fn redis<T: FromRedisValue>(&self, command: &[&str]) -> T {
-        let client = Client::open(url(self.folder.path())).unwrap();
-        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
         let mut built = redis::cmd(command[0]);
-        built.arg(&command[1..]).query_async(&mut connection).await.unwrap()
+        built
+            .arg(&command[1..])
+            .query_async(&mut self.beside().await)
+            .await
+            .unwrap()
     }
 }
 
@@ -204,7 +223,10 @@ impl Harness for RedisHarness {
         Shared {
             _server: server,
             folder,
-            beside: client.get_multiplexed_async_connection().await.unwrap(),
+            beside: client
+                .get_multiplexed_async_connection_with_config(&patient())
+                .await
+                .unwrap(),
         }
     }
 

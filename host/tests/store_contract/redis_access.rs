@@ -181,7 +181,7 @@ async fn missing_rights_are_named() {
     for (less, named) in [
         (&["-evalsha", "-fcall"][..], "permissions"),
         (&["-info"][..], "info"),
-        (&["-@hash"][..], "can't run this command"),
+        (&["-@hash"][..], "script"),
         (&["resetkeys", "~other:*"][..], "key"),
         (&["off"][..], "password"),
     ] {

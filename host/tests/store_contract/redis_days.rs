@@ -6,23 +6,17 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 use warren::{
     adapters::redis::{ConnectError, RedisConfig, RedisStore, StoreClock},
-    domain::{
-        ending::{Ending, Reason},
-        ids::Term,
-        work_item::ItemState,
-    },
+    domain::{ending::Reason, ids::Term, work_item::ItemState},
     ports::{
-        agent_records::BreakerCommand,
         leadership::{Acquired, Bid},
         store::{Store, StoreError},
-        work_queue::{Claimed, Fence, GiveBack},
+        work_queue::Fence,
     },
 };
 
 use super::{
     harness::Harness,
     leadership::bid,
-    model::seen::Seen,
     redis::{PREFIX, RedisHarness, Server, config, connect, url},
     support::*,
 };
@@ -156,84 +150,6 @@ async fn a_full_redis_drains() {
     assert_eq!(store.queue.stats().await.unwrap().done, 2);
     let _: () = harness.redis(&["CONFIG", "SET", "maxmemory", "0"]).await;
     add_ready(&store, &direct("c")).await;
-}
-
-/// What hosts ask of a store with an item of `a` that is claimed and one of `b` that is ready.
-async fn ask(store: &Store, n: usize, claimed: &Claimed) -> Result<(), StoreError> {
-    let queue = &store.queue;
-    match n {
-        0 => queue.enqueue(None, vec![inbox("c", 1)]).await.map(drop),
-        1 => queue.claim(&request(&host("h1"), 2)).await.map(drop),
-        2 => {
-            let ending = Ending::new(Reason::Trap, "");
-            queue.complete(&completion(claimed, ending)).await.map(drop)
-        }
-        3 => {
-            queue
-                .give_back(claimed.item.id, claimed.token, GiveBack::Shutdown)
-                .await
-        }
-        4 => store.agents.set_paused(&agent("b"), true).await.map(drop),
-        5 => {
-            let command = BreakerCommand::ForceOpen;
-            store.agents.command_breaker(&agent("b"), command).await.map(drop)
-        }
-        _ => queue.sweep().await.map(drop),
-    }
-}
-
-/// How many of the questions of [`ask`] there are.
-const QUESTIONS: usize = 7;
-
-#[tokio::test]
-async fn keys_of_the_wrong_type_are_named_and_nothing_is_half_done() {
-    let place = RedisHarness::place().await;
-    let mut refusals = 0;
-    for (name, n) in [
-        "warren:data",
-        "warren:index",
-        "warren:events",
-        "warren:wake",
-        "work:queue:high",
-        "work:active",
-        "work:failures",
-        "work:backoff",
-    ]
-    .into_iter()
-    .flat_map(|name| (0..QUESTIONS).map(move |n| (name, n)))
-    {
-        let mut policy = policy();
-        policy.breaker.threshold = 1;
-        let harness = RedisHarness::fresh_in(&place, policy).await;
-        let store = harness.store();
-        for item in [inbox("a", 1), inbox("b", 1)] {
-            add_ready(&store, &item).await;
-        }
-        let claimed = claim_one(&store).await;
-        let before = Seen::read(&store).await;
-        let (key, kept) = (format!("{PREFIX}{name}"), format!("{PREFIX}kept"));
-        let was_there = harness.redis::<i64>(&["EXISTS", &key]).await == 1;
-        if was_there {
-            let _: () = harness.redis(&["RENAME", &key, &kept]).await;
-        }
-        let _: () = harness.redis(&["SET", &key, "somebody's"]).await;
-        let Err(error) = ask(&store, n, &claimed).await else {
-            continue;
-        };
-        refusals += 1;
-        assert!(matches!(error, StoreError::Corrupt(_)), "{error}");
-        for word in [key.as_str(), "string", "rename or delete"] {
-            assert!(words(&error).contains(word), "{word}: {error}");
-        }
-        let _: i64 = harness.redis(&["DEL", &key]).await;
-        if was_there {
-            let _: () = harness.redis(&["RENAME", &kept, &key]).await;
-        }
-        assert_eq!(Seen::read(&store).await, before, "{name}, question {n}");
-        harness.shows(&before).await.unwrap();
-        ask(&store, n, &claimed).await.unwrap();
-    }
-    assert!(refusals > 25, "{refusals}");
 }
 
 #[tokio::test]

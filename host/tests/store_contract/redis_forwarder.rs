@@ -53,6 +53,14 @@ impl Forwarder {
         self.target.send_replace(target.to_owned());
     }
 
+    /// From now on, too, but those connections that are there stay where they are, as behind a name or a balancer.
+    pub fn lead_new_ones_to(&self, target: &Path) {
+        self.target.send_if_modified(|now| {
+            target.clone_into(now);
+            false
+        });
+    }
+
     /// Cut the next connection on which a script has answered, instead of handing the answer on.
     pub fn swallow_an_answer(&self) {
         self.swallow.store(true, Ordering::SeqCst);

@@ -26,6 +26,11 @@ pub(super) struct Extension<'a> {
 }
 
 impl Life<'_> {
+    /// When it was asked for, for the first time.
+    pub fn asked(&self) -> At {
+        self.extended.first().map_or(self.record.from, |first| first.from)
+    }
+
     /// The earliest moment at which its lease can have run out, as far as known at `at`.
     fn lasts(&self, at: At) -> At {
         let known = self.extended.iter().filter(|extension| extension.until < at);
@@ -57,7 +62,8 @@ pub(super) fn lives<'a>(epoch: &[&'a Record]) -> Vec<Life<'a>> {
                 for token in tokens {
                     first_asked.entry(token).or_insert(record.from);
                 }
-                for claim in claims {
+                // Of an answer that is not known, nothing is.
+                for claim in claims.iter().filter(|_| answered) {
                     let at = *by_token.entry(&claim.token).or_insert(lives.len());
                     if at == lives.len() {
                         let from = first_asked.get(claim.token.as_str()).copied().unwrap_or(record.from);

@@ -35,6 +35,12 @@ pub(super) fn check(epoch: &[&Record], rules: &Rules) -> Vec<Violation> {
                 applied: true,
                 ..
             } => leads.entry(&record.host).or_default().push(leave(lease)),
+            // Who gives the leadership up has stopped its work before.
+            StoreCall::Release { .. } => {
+                for leave in leads.entry(&record.host).or_default() {
+                    leave.until = leave.until.min(record.from);
+                }
+            }
             StoreCall::Claim { lease, claims, .. } => {
                 for claim in claims {
                     agents.insert(&claim.token, &claim.agent);
@@ -125,6 +131,9 @@ mod tests {
         };
         let rules = Rules::of_the_harness();
         let (timely, late) = (poll(3), poll(6));
+        let (holder, term, applied) = ("h1/1".to_owned(), 1, true);
+        let released = record(1, What::Store(StoreCall::Release { holder, term, applied }));
+        assert_eq!(check(&[&won, &released, &timely], &rules)[0].promise, "I2");
         assert!(check(&[&won, &timely], &rules).is_empty());
         assert_eq!(check(&[&won, &timely, &late], &rules)[0].promise, "I2");
         let continued = record(6, What::Nemesis(Nemesis::Continued));

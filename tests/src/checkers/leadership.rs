@@ -159,6 +159,16 @@ fn writes(extensions: &[Extension<'_>], epoch: &[&Record]) -> Vec<Violation> {
             found.push(Violation::new("I1", why, &[later.record, record]));
             continue;
         }
+        let given_up = epoch.iter().copied().find(|release| {
+            matches!(&release.what, What::Store(StoreCall::Release { holder: by, term: of, applied: true })
+                if by == holder && of == term)
+                && release.until < record.from
+        });
+        if let Some(given_up) = given_up {
+            let why = format!("{script} was applied in term {term}, which had been given up");
+            found.push(Violation::new("I1", why, &[given_up, record]));
+            continue;
+        }
         let own = || {
             extensions
                 .iter()

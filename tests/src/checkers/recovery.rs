@@ -60,13 +60,15 @@ fn left_behind(lives: &[Life<'_>], epoch: &[&Record]) -> Vec<Violation> {
         if end.what != What::Nemesis(Nemesis::Terminated { clean: true }) {
             continue;
         }
+        // A replica that took over may not know that a claim had ended; nobody gives that back.
         let started = |record: &&&Record| {
-            record.host == end.host && record.from < end.from && record.what == What::Nemesis(Nemesis::Started)
+            let own = record.host == end.host && record.what == What::Nemesis(Nemesis::Started);
+            record.from < end.from && (own || matches!(record.what, What::Nemesis(Nemesis::FailedOver { .. })))
         };
         let since = epoch
             .iter()
             .filter(started)
-            .map(|record| record.from)
+            .map(|record| record.until)
             .max()
             .unwrap_or_default();
         let own = lives

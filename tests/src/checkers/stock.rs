@@ -36,8 +36,17 @@ pub(super) fn check(history: &[Record]) -> Vec<Violation> {
 }
 
 fn acknowledged<'a>(history: &'a [Record], item: &str, since: At) -> Option<&'a Record> {
+    // What a replica had not been told when it took over may be gone.
+    let lost = |record: &Record| {
+        history.iter().any(|cut| {
+            let failover = matches!(cut.what, What::Nemesis(Nemesis::FailedOver { .. }));
+            failover && record.until >= cut.from && record.from < cut.until
+        })
+    };
     history.iter().find(|record| {
-        record.from >= since && matches!(&record.what, What::Submitted { item: submitted, .. } if submitted == item)
+        record.from >= since
+            && matches!(&record.what, What::Submitted { item: submitted, .. } if submitted == item)
+            && !lost(record)
     })
 }
 
@@ -64,6 +73,44 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn what_was_copied_or_came_later_must_be_there_after_a_failover() {
+        let record = |from, until, what| Record {
+            from: Duration::from_secs(from),
+            until: Duration::from_secs(until),
+            host: String::new(),
+            what,
+        };
+        let submitted = |from, until| {
+            let text = |text: &str| text.to_owned();
+            let what = What::Submitted {
+                item: text("i"),
+                agent: text("a"),
+                payload: text("clock"),
+            };
+            record(from, until, what)
+        };
+        let became = |state: Option<&str>| {
+            let (item, state) = ("i".to_owned(), state.map(str::to_owned));
+            record(
+                20,
+                20,
+                What::Became {
+                    item,
+                    state,
+                    reason: String::new(),
+                },
+            )
+        };
+        let alone = Duration::from_secs(7);
+        let cut = record(5, 10, What::Nemesis(Nemesis::FailedOver { alone }));
+        for (from, until, demanded) in [(1, 2, true), (4, 6, false), (6, 7, false), (11, 12, true)] {
+            let gone = [submitted(from, until), cut.clone(), became(None)];
+            assert_eq!(!check(&gone).is_empty(), demanded, "{from} to {until}");
+            assert!(check(&[submitted(from, until), cut.clone(), became(Some("done"))]).is_empty());
+        }
+    }
 
     #[test]
     fn a_host_that_does_not_resume_is_found() {

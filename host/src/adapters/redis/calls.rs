@@ -166,8 +166,10 @@ pub(super) fn sorted(error: &RedisError, term: Term) -> StoreError {
         Some("OOM") => "; Redis is at its maxmemory: give it more, or let it drain",
         Some("NOAUTH" | "WRONGPASS") => NO_PASSWORD,
         Some("BUSY") => {
-            "; another client's script runs for too long: wait for it, or end it with SCRIPT KILL or FUNCTION KILL"
+            "; another client's script runs for too long: wait for it, or end it with SCRIPT KILL or FUNCTION KILL (one that has \
+             written answers UNKILLABLE: only SHUTDOWN NOSAVE ends it, and what it wrote is not kept)"
         }
+        Some("NOREPLICAS") => "; fewer replicas than min-replicas-to-write keep up: INFO replication tells which",
         Some("MISCONF") => "; Redis can't write its data to the disk: see its log",
         _ => match error.kind() {
             ErrorKind::Server(ServerErrorKind::ReadOnly) => {
@@ -178,6 +180,8 @@ pub(super) fn sorted(error: &RedisError, term: Term) -> StoreError {
             // These two have no code of their own: a long command before a password, and what a script may not do.
             _ if error.to_string().contains("unauthenticated") => NO_PASSWORD,
             _ if error.to_string().contains("user executing the script") => NO_RIGHTS,
+            // Newer servers say it so.
+            _ if error.to_string().contains("ACL failure in script") => NO_RIGHTS,
             _ if error.is_timeout() => "; there was no answer in time",
             ErrorKind::Io if error.to_string().contains("certificate") => {
                 "; check the server's certificate, or name the one that signed it in store.ca_file"

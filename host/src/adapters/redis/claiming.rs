@@ -31,7 +31,8 @@ impl RedisStore {
         }
         loop {
             let claims = self.claim_some(request).await?;
-            if claims.foreign {
+            // What is claimed is not to be lost over what others have put there: that is seen again by the next call.
+            if claims.foreign && claims.claimed.is_empty() {
                 self.adopt().await?;
             }
             // Others get their turn between two bounded steps; an empty answer is given only when nothing is ready.

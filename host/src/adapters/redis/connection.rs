@@ -5,7 +5,8 @@
 use std::sync::{Arc, Mutex as Cell, MutexGuard, PoisonError};
 
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, Pipeline, RedisError, RedisFuture, RedisResult, Value,
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult, ServerErrorKind,
+    Value,
     aio::{ConnectionLike, MultiplexedConnection},
 };
 use tokio::sync::Mutex;
@@ -71,10 +72,14 @@ impl Connection {
         Ok(made)
     }
 
-    /// Let go of a connection that an answer shows to be broken.
+    /// Let go of a connection that an answer shows to be broken, or to lead to a server that is no primary any more: who
+    /// connects anew finds the one that has taken its place behind the same name.
     fn judge<T>(&self, number: u64, answer: &RedisResult<T>) {
-        let broken = answer.as_ref().is_err_and(RedisError::is_unrecoverable_error);
-        if broken {
+        let useless = |error: &RedisError| {
+            let demoted = matches!(error.kind(), ErrorKind::Server(ServerErrorKind::ReadOnly));
+            demoted || error.is_unrecoverable_error()
+        };
+        if answer.as_ref().is_err_and(useless) {
             let mut current = self.lock();
             *current = current.take().filter(|made| made.number != number);
         }
@@ -86,6 +91,8 @@ impl ConnectionLike for Connection {
         Box::pin(async move {
             let mut made = self.get().await?;
             let answer = made.connection.req_packed_command(command).await;
+            // What the server refuses is a value until somebody looks for an error in it.
+            let answer = answer.and_then(Value::extract_error);
             self.judge(made.number, &answer);
             answer
         })

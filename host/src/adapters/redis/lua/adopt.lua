@@ -19,7 +19,9 @@ local function parsed(entry)
   if not valid_id(item.agent_id) then return nil, 'its agent_id is not valid' end
   if not valid_name(item.agent_name) then return nil, 'its agent_name is not valid' end
   if item.task_type ~= 'inbox' and item.task_type ~= 'discovery' then return nil, 'its task_type is neither inbox nor discovery' end
-  if type(item.created_at) ~= 'number' then return nil, 'its created_at is not a number' end
+  local made = item.created_at
+  -- Neither before there were clocks, nor after the year 5000, nor no number at all.
+  if type(made) ~= 'number' or not (made >= 0 and made < 1e11) then return nil, 'its created_at is not a time in seconds' end
   local count = item.inbox_count
   if count == nil or count == cjson.null then item.inbox_count, count = 0, 0 end
   if type(count) ~= 'number' or count < 0 or count > 4294967295 or count % 1 ~= 0 then return nil, 'its inbox_count is not a count' end

@@ -263,7 +263,9 @@ if exhausted and next(avoid) == nil then
   -- Wake-ups for what is gone would only wake hosts in vain. (What is left to others is still to be woken for.)
   attempt('DEL', WAKE)
   for rank = 0, 2 do
-    if call('LLEN', LISTS[rank]) > 0 then answer[2] = 1 end
+    -- What was claimed is answered, whatever somebody has put there: who adopts it names it.
+    local shown = attempt('LLEN', LISTS[rank])
+    if type(shown) ~= 'number' or shown > 0 then answer[2] = 1 end
   end
 end
 return answer

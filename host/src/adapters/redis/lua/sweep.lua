@@ -93,7 +93,7 @@ end
 local foreign = 0
 forget_written()
 for rank = 0, 2 do
-  if call('LLEN', LISTS[rank]) ~= shown_of(rank) then foreign = 1 end
+  if attempt('LLEN', LISTS[rank]) ~= shown_of(rank) then foreign = 1 end
 end
 local strangers = call('HLEN', ACTIVE) > call('ZCARD', LEASES) and 1 or 0
 return { promoted, forgotten, more and 1 or 0, foreign, strangers, unpack(recovered) }

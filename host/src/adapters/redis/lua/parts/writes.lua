@@ -77,7 +77,11 @@ local function check_types()
   for key in pairs(shown) do check('LLEN', key) end
   if next(acting) ~= nil then check('HLEN', ACTIVE) end
   for _, entry in ipairs(outside) do check('HLEN', entry[1]) end
-  if #events > 0 then check('XLEN', EVENTS) end
+  if #events > 0 then
+    -- Their counter is written before them.
+    first_key = first_key or DATA
+    check('XLEN', EVENTS)
+  end
 end
 
 local function write_sets()
@@ -143,6 +147,11 @@ local function flush_acting()
   many('HSET', ACTIVE, active)
 end
 
+local function append(how, seq, event)
+  return how('XADD', EVENTS, 'MAXLEN', '=', KEEP_EVENTS, seq .. '-0', 'at', now, 'kind', event[1], 'agent', event[2], 'item',
+    event[3], 'host', event[4], 'detail', event[5])
+end
+
 local function flush()
   for field, by in pairs(counts) do
     if by ~= 0 then set(field, format('%d', (read(field) or 0) + by)) end
@@ -158,8 +167,14 @@ local function flush()
   if #gone > 0 then many('HDEL', DATA, gone) end
   for _, event in ipairs(events) do
     local seq = call('HINCRBY', DATA, 'ce', 1)
-    call('XADD', EVENTS, 'MAXLEN', '=', KEEP_EVENTS, seq .. '-0', 'at', now, 'kind', event[1], 'agent', event[2], 'item',
-      event[3], 'host', event[4], 'detail', event[5])
+    local added = append(attempt, seq, event)
+    if type(added) == 'table' and added.err then
+      -- Somebody has deleted the data, and with it the counter, but not the stream: go on where that ends.
+      local last = call('XREVRANGE', EVENTS, '+', '-', 'COUNT', 1)[1]
+      seq = last and tonumber(match(last[1], '^%d+')) + 1 or seq
+      call('HSET', DATA, 'ce', seq)
+      append(call, seq, event)
+    end
     attempt('PUBLISH', EVENTS, seq)
   end
   for _, id in ipairs(ended) do attempt('PUBLISH', DATA, id) end
