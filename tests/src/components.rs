@@ -19,7 +19,7 @@ pub fn laborious(text: &str, functions: usize) -> Vec<u8> {
             let (to, from, by) = (step % 4, (step + 1) % 4, n * 400 + step);
             let _ = write!(
                 contents,
-                "local.get {to} local.get {from} i64.const {by} i64.xor i64.mul local.set {to}\n"
+                "local.get {to} local.get {from} i64.const {by} i64.xor i64.mul local.set {to} "
             );
         }
         contents.push_str("local.get 0)");

@@ -23,15 +23,27 @@ const AT_MOST: Duration = Duration::from_secs(30);
 /// How often they are looked at meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// How files stand: what each is, how large, and when it was written last. Nothing for one that is not there.
+/// How a file stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    written: SystemTime,
+    size: u64,
+    inode: u64,
+}
+
+/// How files stand; nothing for one that is not there.
 #[derive(PartialEq, Eq)]
-struct Stamp(Vec<(PathBuf, Option<(u64, u64, SystemTime)>)>);
+struct Stamp(Vec<(PathBuf, Option<Seen>)>);
 
 impl Stamp {
     fn of(files: Vec<PathBuf>) -> Stamp {
-        let look = |file: &Path| -> io::Result<(u64, u64, SystemTime)> {
+        let look = |file: &Path| -> io::Result<Seen> {
             let metadata = fs::metadata(file)?;
-            Ok((metadata.ino(), metadata.len(), metadata.modified()?))
+            Ok(Seen {
+                written: metadata.modified()?,
+                size: metadata.len(),
+                inode: metadata.ino(),
+            })
         };
         let seen = |file: PathBuf| {
             let seen = look(&file).ok();
@@ -40,27 +52,28 @@ impl Stamp {
         Stamp(files.into_iter().map(seen).collect())
     }
 
-    /// Since the last of them was written, by the clock that files have; zero if that is still to come.
-    fn age(&self) -> Duration {
-        let times = self
+    /// The file that was written last.
+    fn newest(&self) -> Option<(&Path, Seen)> {
+        let there = self
             .0
             .iter()
-            .filter_map(|(_, seen)| seen.map(|(.., modified)| modified));
-        match times.max() {
-            Some(newest) => newest.elapsed().unwrap_or_default(),
+            .filter_map(|(file, seen)| Some((file.as_path(), (*seen)?)));
+        there.max_by_key(|(_, seen)| seen.written)
+    }
+
+    /// Since the last of them was written, by the clock that files have; zero if that is still to come.
+    fn age(&self) -> Duration {
+        match self.newest() {
+            Some((_, seen)) => seen.written.elapsed().unwrap_or_default(),
             // Nothing is there, and nothing says that something will be.
             None => Duration::MAX,
         }
     }
 
-    /// The file that was written last, with its size.
-    fn newest(&self) -> String {
-        let seen = self
-            .0
-            .iter()
-            .filter_map(|(file, seen)| seen.map(|seen| (seen.2, file, seen.1)));
-        match seen.max() {
-            Some((_, file, size)) => format!("{} (now {size} bytes)", file.display()),
+    /// What was written last, with its size.
+    fn says(&self) -> String {
+        match self.newest() {
+            Some((file, seen)) => format!("{} (now {} bytes)", file.display(), seen.size),
             None => "its files".to_owned(),
         }
     }
@@ -93,7 +106,7 @@ where
             if began.elapsed() > AT_MOST {
                 return Err(format!(
                     "{} was still being written after {AT_MOST:?}; reload again when it is complete",
-                    last.newest()
+                    last.says()
                 ));
             }
             time::sleep((still - unchanged_for).min(LOOK_EVERY)).await;
