@@ -182,7 +182,12 @@ async fn a_plugin_that_takes_long_does_not_hold_up_another() {
     let change = |reloaded: Result<Vec<warren::services::plugins::Reloaded>, ReloadError>| {
         reloaded.unwrap().remove(0).change.unwrap()
     };
-    assert_eq!((change(first), change(second)), (Change::From(1), Change::Unchanged));
+    // Whichever came first.
+    let changes = [change(first), change(second)];
+    assert!(
+        changes.contains(&Change::From(1)) && changes.contains(&Change::Unchanged),
+        "{changes:?}"
+    );
 }
 
 /// Counts by itself, or does not answer.

@@ -161,7 +161,7 @@ fn what_runs_goes_on_with_what_it_started_with_and_is_shown_as_draining() {
     assert_eq!((rows[2][2], rows[2][4]), ("1", "draining"), "{table}");
 
     assert_eq!(host.wait_item(&item, "done")["generation"], "hostile@1");
-    host.submit("h", "trap");
+    host.enqueue("h", "trap");
     let listed = eventually("that nothing drains, and the failure", SOON, || {
         let listed = plugins(&host);
         let running = &listed["plugins"][0]["running"];
