@@ -295,8 +295,9 @@ async fn keys_of_the_wrong_type_are_named_and_nothing_is_half_done() {
         }
     }
     for (name, _) in keys() {
+        // Wake-ups are best effort: who is not woken looks by itself.
         assert!(
-            refused.contains_key(&name),
+            refused.contains_key(&name) || name == "warren:wake",
             "nothing that was asked needs {name}: {refused:?}"
         );
     }
