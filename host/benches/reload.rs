@@ -41,6 +41,9 @@ const A_FUNCTION: usize = 4_600;
 /// How long activations are watched without reloads, and at least with them.
 const WATCH: Duration = Duration::from_secs(10);
 
+/// Between two pairs of reloads beside activations: nobody reloads hundreds of times a second.
+const PAUSE: Duration = Duration::from_millis(200);
+
 fn main() {
     let megabytes: usize = env::args().find_map(|argument| argument.parse().ok()).unwrap_or(10);
     let small = guests::component("guest-hostile");
@@ -87,6 +90,7 @@ async fn notice(place: &Place, small: &[u8], large: &[u8]) {
         let during = beside.watch(async {
             while Instant::now() < end {
                 place.reload(component, 2, work.ends_with("kept")).await;
+                time::sleep(PAUSE).await;
             }
         });
         row(&format!("beside reloads: {work}"), &during.await, Some(&calm));

@@ -1,6 +1,11 @@
 //! Plugins and definitions are replaced while everything goes on: nothing is dropped, nothing is mixed, and what is broken
 //! changes nothing.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test's helpers fail by panicking, like the test itself"
+)]
+
 #[path = "reload/at_once.rs"]
 mod at_once;
 #[path = "reload/definitions.rs"]
