@@ -163,7 +163,7 @@ impl Wired {
             host: store::host(),
             config: DispatchConfig {
                 slots,
-                idle_poll: std::time::Duration::from_secs(1),
+                idle_poll: Duration::from_secs(1),
                 grace: self.config.host.grace_period,
                 call_timeout: self.config.leader.store_timeout,
             },
