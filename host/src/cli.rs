@@ -10,6 +10,7 @@ mod config;
 mod dev;
 mod events;
 mod exit;
+mod fleet;
 mod hosts;
 mod hub;
 mod leader;
@@ -79,7 +80,7 @@ enum Command {
     Queue(queue::Args),
     /// What has happened in the cluster, and what happens now.
     Events(events::Args),
-    /// The plugins of a host, and what a component is.
+    /// The plugins of a host, reloading them, and what a component is.
     Plugin(plugin::Args),
     /// Verify that the cluster keeps its promises, and print a report.
     Verify(verify::Args),

@@ -10,7 +10,7 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use tempfile::TempDir;
@@ -19,7 +19,8 @@ use warren::{
     domain::{ids::AgentName, time::BootTime},
     ports::{
         clock::Clock,
-        definitions::{DefinitionError, Definitions},
+        definitions::{DefinitionError, DefinitionFiles, Definitions, Reread},
+        plugin_source::PluginSource,
     },
 };
 
@@ -62,7 +63,7 @@ impl Folder {
     /// A definition whose description tells which one was read.
     fn define(&self, name: &str, description: &str, ttl: u64) {
         let text = format!("name: {name}\nplugin: p\ndescription: {description}\ncache_ttl: {ttl}\n");
-        self.write(&format!("{name}/config.yaml"), text);
+        written_long_ago(&self.write(&format!("{name}/config.yaml"), text));
     }
 
     fn description(&self, name: &str) -> String {
@@ -72,6 +73,14 @@ impl Folder {
     fn error(&self, name: &str) -> String {
         self.agents.agent(&agent(name)).unwrap_err().to_string()
     }
+}
+
+/// Nobody can be writing it any more.
+fn written_long_ago(file: &Path) {
+    fs::File::open(file)
+        .unwrap()
+        .set_modified(SystemTime::UNIX_EPOCH)
+        .unwrap();
 }
 
 fn agent(name: &str) -> AgentName {
@@ -107,7 +116,7 @@ fn logged(work: impl FnOnce()) -> String {
 fn a_definition_is_kept_for_its_time_and_then_read_again() {
     let folder = Folder::new();
     folder.define("echo", "first", 10);
-    folder.write("echo/system-prompt.md", "Be kind.");
+    written_long_ago(&folder.write("echo/system-prompt.md", "Be kind."));
     assert_eq!(folder.description("echo"), "first");
     let definition = folder.agents.agent(&agent("echo")).unwrap();
     assert_eq!(definition.config["system_prompt"], "Be kind.");
@@ -117,6 +126,71 @@ fn a_definition_is_kept_for_its_time_and_then_read_again() {
     assert_eq!(folder.description("echo"), "first");
     folder.clock.advance(Duration::from_millis(1));
     assert_eq!(folder.description("echo"), "second");
+}
+
+/// Half a definition may look like a whole one.
+#[test]
+fn what_may_have_been_read_while_it_was_written_is_soon_read_again() {
+    let folder = Folder::new();
+    folder.write("echo/config.yaml", "name: echo\nplugin: p\n");
+    assert_eq!(folder.description("echo"), "");
+    folder.define("echo", "whole", 300);
+    folder.clock.advance(Duration::from_millis(999));
+    assert_eq!(folder.description("echo"), "");
+    folder.clock.advance(Duration::from_millis(1));
+    assert_eq!(folder.description("echo"), "whole");
+}
+
+#[tokio::test]
+async fn a_definition_is_read_again_at_an_operators_word() {
+    let folder = Folder::new();
+    let reread = |name: &str| {
+        let (agents, name) = (&folder.agents, agent(name));
+        async move { agents.reread(&name).await }
+    };
+    assert!(matches!(reread("echo").await, Reread::Unknown { path } if path.ends_with("echo/config.yaml")));
+    folder.define("echo", "first", 300);
+    assert_eq!(reread("echo").await, Reread::New);
+    let first = folder.agents.agent(&agent("echo")).unwrap();
+    assert_eq!(reread("echo").await, Reread::Unchanged);
+    folder.define("echo", "second", 300);
+    assert_eq!(folder.description("echo"), "first", "nobody has asked for it");
+    assert_eq!(reread("echo").await, Reread::Changed);
+    assert_eq!(
+        (folder.description("echo").as_str(), first.description.as_str()),
+        ("second", "first")
+    );
+
+    written_long_ago(&folder.write("echo/config.yaml", "name: echo\ncolour: red\n"));
+    let Reread::Refused { why, kept: true } = reread("echo").await else {
+        panic!("it is wrong");
+    };
+    assert!(why.contains("config.yaml:2") && why.contains("colour"), "{why}");
+    assert_eq!(folder.description("echo"), "second");
+    fs::remove_dir_all(folder.dir.path().join("echo")).unwrap();
+    assert_eq!(reread("echo").await, Reread::Gone);
+    assert!(folder.error("echo").contains("has no definition"));
+    folder.write("wrong/config.yaml", "name: wrong\n");
+    assert!(matches!(reread("wrong").await, Reread::Refused { kept: false, .. }));
+}
+
+/// The prompt belongs to it: neither is taken without the other while somebody writes.
+#[tokio::test]
+async fn a_definition_that_is_being_written_is_waited_for() {
+    let folder = Folder::new();
+    folder.define("echo", "whole", 300);
+    let path = folder.dir.path().join("echo/system-prompt.md");
+    let mut prompt = fs::File::create(path).unwrap();
+    let writing = std::thread::spawn(move || {
+        for _ in 0..10 {
+            prompt.write_all(b"word ").unwrap();
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    assert_eq!(folder.agents.reread(&agent("echo")).await, Reread::New);
+    writing.join().unwrap();
+    let definition = folder.agents.agent(&agent("echo")).unwrap();
+    assert_eq!(definition.config["system_prompt"].split_whitespace().count(), 10);
 }
 
 #[test]
@@ -238,8 +312,8 @@ fn a_plugin_is_read_by_its_folder_or_its_manifest() {
     }
 }
 
-#[test]
-fn a_scan_finds_plugins_and_reports_each_that_is_wrong() {
+#[tokio::test]
+async fn a_scan_finds_plugins_and_reports_each_that_is_wrong() {
     let folder = Folder::new();
     folder.write("a/plugin.toml", MANIFEST);
     folder.write("b/plugin.toml", MANIFEST);
@@ -247,18 +321,18 @@ fn a_scan_finds_plugins_and_reports_each_that_is_wrong() {
     folder.write("d/plugin.toml", b"name = '\xff'\n");
     folder.write("e/plugin.toml", vec![b'#'; (1 << 20) + 1]);
     folder.write("f/README.md", "no plugin");
-    let list = PluginFolder::new(folder.dir.path()).list().unwrap();
-    let errors: Vec<String> = list
-        .iter()
-        .map(|(_, manifest)| {
-            manifest
-                .as_ref()
-                .map_or_else(ToString::to_string, |m| m.name.to_string())
+    let places = PluginFolder::new(folder.dir.path()).places().await.unwrap();
+    let errors: Vec<String> = places
+        .into_iter()
+        .map(|place| {
+            place
+                .manifest
+                .map_or_else(|why| why, |manifest| manifest.name.to_string())
         })
         .collect();
     let parts = [
         "echo",
-        "a/plugin.toml also names",
+        "echo",
         "c/plugin.toml: name: plugin name \"Bad Name\"",
         "d/plugin.toml:1: is not UTF-8",
         "e/plugin.toml: is larger than",
@@ -267,11 +341,26 @@ fn a_scan_finds_plugins_and_reports_each_that_is_wrong() {
     for (error, part) in errors.iter().zip(parts) {
         assert!(error.contains(part), "{error:?} should contain {part:?}");
     }
-    let error = PluginFolder::new("/nonexistent/plugins")
-        .list()
-        .unwrap_err()
-        .to_string();
+    let error = PluginFolder::new("/nonexistent/plugins").places().await.unwrap_err();
     assert!(error.contains("/nonexistent/plugins"), "{error}");
+}
+
+#[tokio::test]
+async fn a_component_that_is_being_copied_is_read_whole() {
+    let folder = Folder::new();
+    let manifest = folder.write("echo/plugin.toml", MANIFEST);
+    let mut component = fs::File::create(manifest.with_file_name("c.wasm")).unwrap();
+    let writing = std::thread::spawn(move || {
+        for _ in 0..20 {
+            component.write_all(&[7; 1000]).unwrap();
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    let source = PluginFolder::new(folder.dir.path());
+    let origin = manifest.display().to_string();
+    let (_, bytes) = source.read(&origin, Duration::from_millis(100)).await.unwrap();
+    writing.join().unwrap();
+    assert_eq!(bytes.len(), 20_000);
 }
 
 #[test]

@@ -28,6 +28,7 @@ mod queue;
 mod requests;
 
 use std::{
+    collections::BTreeMap,
     fs,
     net::SocketAddr,
     path::Path,
@@ -49,9 +50,10 @@ use warren::{
         api::{
             self,
             access::Access,
-            context::{ApiContext, HostFacts, HostState, PluginDirectory},
+            context::{ApiContext, HostFacts, HostState},
+            directory::PluginDirectory,
             forward::Forwarder,
-            types::{PluginRef, PluginView, RunningPlugin},
+            types::{DrainingPlugin, PluginList, PluginRef, PluginView, ReloadedPlugin, RunningPlugin},
         },
         metrics::Metrics,
         verify::{Place, Verification, Wiring},
@@ -59,7 +61,7 @@ use warren::{
     domain::{
         agent::AgentDefinition,
         ending::{Ending, Reason},
-        ids::{AgentId, AgentName, ClaimToken, HostName, ItemId, Term},
+        ids::{AgentId, AgentName, ClaimToken, HostName, ItemId, PluginName, Term},
         lease::LeaseTerms,
         limits::Limits,
         plugin::Manifest,
@@ -73,7 +75,10 @@ use warren::{
         store::{Store, StorePolicy},
         work_queue::{ClaimRequest, Claimed, Completion},
     },
-    services::election::{self, Office, Seat, Standing},
+    services::{
+        election::{self, Office, Seat, Standing},
+        plugins::ReloadError,
+    },
 };
 
 const TOKEN: &str = "a-token-of-the-test-s-own";
@@ -84,14 +89,23 @@ const DEADLINE: Duration = Duration::from_secs(20);
 /// One that runs, one that can't be run.
 struct ToldPlugins;
 
+#[async_trait]
 impl PluginDirectory for ToldPlugins {
-    fn list(&self) -> Vec<PluginView> {
+    fn list(&self) -> PluginList {
         let running = RunningPlugin {
             version: "0.1.0".into(),
             generation: 3,
             digest: "ab".repeat(32),
             capabilities: vec!["hub:read".into()],
+            age_seconds: 61.0,
+            running: 0,
             activations: 7,
+            failures: BTreeMap::from([("trap".into(), 2)]),
+        };
+        let replaced = RunningPlugin {
+            generation: 2,
+            running: 1,
+            ..running.clone()
         };
         let view = |name: &str, running, error| PluginView {
             name: name.into(),
@@ -100,10 +114,16 @@ impl PluginDirectory for ToldPlugins {
             error,
             agents: Vec::new(),
         };
-        vec![
-            view("broken", None, Some("not a component".into())),
-            view("echo", Some(running), None),
-        ]
+        PluginList {
+            plugins: vec![
+                view("broken", None, Some("not a component".into())),
+                view("echo", Some(running), None),
+            ],
+            draining: vec![DrainingPlugin {
+                name: "echo".into(),
+                generation: replaced,
+            }],
+        }
     }
 
     fn of(&self, definition: &AgentDefinition) -> Result<PluginRef, String> {
@@ -114,6 +134,29 @@ impl PluginDirectory for ToldPlugins {
                 generation: 3,
             }),
             other => Err(format!("this host has no plugin {other}")),
+        }
+    }
+
+    async fn reload(&self, only: Option<&PluginName>) -> Result<Vec<ReloadedPlugin>, ReloadError> {
+        let reloaded = |name: &str, result: &str, generation, was, error: Option<&str>| ReloadedPlugin {
+            name: name.into(),
+            origin: format!("plugins/{name}"),
+            result: result.into(),
+            generation,
+            was,
+            error: error.map(Into::into),
+            cached: true,
+            seconds: Default::default(),
+        };
+        let echo = || reloaded("echo", "replaced", Some(4), Some(3), None);
+        match only.map(PluginName::as_str) {
+            None => Ok(vec![
+                reloaded("broken", "refused", None, None, Some("not a component")),
+                echo(),
+            ]),
+            Some("echo") => Ok(vec![echo()]),
+            Some("late") => Err(ReloadError::Stopping),
+            Some(other) => Err(ReloadError::Unknown(format!("there is no plugin {other}"))),
         }
     }
 }
@@ -163,6 +206,7 @@ impl Served {
         let store = sqlite.store();
         let (office, seat) = election::open(Arc::new(Score::default));
         seat.standing.send_replace(Standing::Leading(Term(1)));
+        let files = Arc::new(AgentFiles::new(&agents, clock));
         let context = Arc::new(ApiContext {
             host: HostFacts {
                 name: name.clone(),
@@ -173,7 +217,8 @@ impl Served {
             state: state.clone(),
             store: store.clone(),
             store_timeout: Duration::from_secs(2),
-            definitions: Arc::new(AgentFiles::new(&agents, clock)),
+            definitions: files.clone(),
+            definition_files: files,
             plugins: Arc::new(ToldPlugins),
             metrics: metrics.clone(),
             access: Access::new(address, Vec::new(), &Secret::from(TOKEN.to_owned())).into(),
@@ -205,6 +250,7 @@ impl Served {
             store: self.store.clone(),
             store_timeout: Duration::from_secs(2),
             definitions: Arc::new(AgentFiles::new(self.folder.path().join("agents"), Arc::new(BootClock))),
+            definition_files: Arc::new(AgentFiles::new(self.folder.path().join("agents"), Arc::new(BootClock))),
             plugins: Arc::new(ToldPlugins),
             metrics: Arc::new(Metrics::new(&name).unwrap()),
             access: Access::new(address, Vec::new(), &Secret::from(token.to_owned())).into(),

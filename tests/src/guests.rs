@@ -91,6 +91,11 @@ fn build() -> PathBuf {
     target.join(TARGET).join(PROFILE)
 }
 
+/// Where cargo puts what tests have others build: kept, so that dependencies are built once.
+pub fn built_by_others() -> PathBuf {
+    target_dir().join("built-by-tests")
+}
+
 /// The target folder that this test runs from: `target/<profile>/deps/<test>`.
 pub fn target_dir() -> PathBuf {
     let test = env::current_exe().expect("a running test knows where it is");

@@ -8,6 +8,7 @@ mod agent;
 pub mod binary;
 pub mod checkers;
 pub mod cluster;
+pub mod components;
 pub mod guests;
 pub mod history;
 pub mod host;

@@ -167,7 +167,7 @@ fn broken_plugins_are_listed_with_their_reasons_and_the_good_one_runs() {
         words_of("no-manifest-value/plugin.toml").contains("missing field"),
         "{list:#}"
     );
-    assert!(words_of("absent/plugin.toml").contains("absent.wasm"), "{list:#}");
+    assert!(words_of("absent").contains("absent.wasm"), "{list:#}");
 
     let table = host.cli(&["plugin", "list"]).expect(0).to_owned();
     assert!(
@@ -361,4 +361,46 @@ fn config_show_tells_every_value_and_where_it_came_from() {
     assert!(!shown.stdout.contains("key-1234567890"), "{}", shown.stdout);
     let checked = setup.cli(&["config", "check"]);
     assert!(checked.expect(0).contains("the configuration is good"), "{checked:?}");
+}
+
+#[test]
+fn inspect_shows_what_a_component_imports_beside_what_its_manifest_declares() {
+    let hub = HubProcess::start(&[]);
+    let setup = HostSetup::new(&hub).plugin("echo").plugin("undeclared");
+    let setup = setup.set("limits.hub_calls", "7");
+    let folder = |name: &str| setup.path(&format!("plugins/{name}")).display().to_string();
+    let good = setup.cli(&["plugin", "inspect", &folder("echo")]).expect(0).to_owned();
+    for part in [
+        "world      0.1.0; declares warren:agent/agent@0.1.0",
+        "declares   hub:read, hub:write, config, logging, metrics",
+        "imports    ",
+        "warren:agent/hub@0.1.0",
+        "exports    activate",
+        "memory 64.0 MiB, cpu 5s",
+        "hub_calls 7",
+        "difference none",
+        "verdict    a host runs it",
+    ] {
+        assert!(good.contains(part), "{part:?}: {good}");
+    }
+    let manifest = setup.path("plugins/echo/plugin.toml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(
+        &manifest,
+        text.replace("\"metrics\"", "\"keyvalue\"") + "[limits]\nhub_calls = 8\n",
+    )
+    .unwrap();
+    let wrong = setup.cli(&["plugin", "inspect", &folder("echo")]);
+    wrong.expect(1);
+    for part in [
+        "difference imports what needs `metrics`, and does not declare it",
+        "declares `keyvalue`, and imports nothing that needs it",
+        "REFUSED    the component imports `warren:agent/metrics@0.1.0`",
+    ] {
+        assert!(wrong.stdout.contains(part), "{part:?}: {}", wrong.stdout);
+    }
+    let refused = setup.cli(&["plugin", "inspect", &folder("undeclared"), "--json"]);
+    let shown: Value = serde_json::from_str(refused.expect(1)).unwrap();
+    assert_eq!(shown["differences"].as_array().unwrap().len(), 1, "{shown}");
+    assert_eq!(shown["limits"]["hub_calls"], 7, "{shown}");
 }

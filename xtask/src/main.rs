@@ -17,7 +17,8 @@ const USAGE: &str = "\
 Usage: cargo xtask COMMAND
 
   dev [ARGS]   build everything and start `warren dev`: a development Hub, a host and the bundled plugins on this
-               machine. `dev --once` does without a person and ends when the reply is there. ARGS go to `warren dev`.
+               machine; what is saved below plugins/ and agents/ is built and reloaded. `dev --once` does without a person
+               and ends when the reply is there. ARGS go to `warren dev`.
   test [ARGS]  run every test. ARGS go to `cargo test`.
   bench [ARGS] run the benchmarks in host/benches, one after another, and print their tables (ten minutes, once they are
                built). ARGS go to `cargo bench`: `bench --bench queue` runs one.
@@ -60,14 +61,15 @@ fn main() -> ExitCode {
 
 fn dev(args: &[String]) -> Result<(), String> {
     machine::wasm_target()?;
-    let plugins = guests::plugins()?;
     say("building the host (the first time takes a few minutes)");
     run(cargo().args(["build", "--package", "warren"]))?;
     let mut warren = Command::new(target_dir().join("debug").join("warren"));
     warren
         .arg("dev")
+        .arg("--sources")
+        .arg(root().join("plugins"))
         .arg("--plugin-dir")
-        .arg(plugins)
+        .arg(target_dir().join("plugins"))
         .arg("--agents-dir")
         .arg(root().join("agents"))
         .args(args);

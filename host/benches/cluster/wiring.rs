@@ -13,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use async_trait::async_trait;
 use tempfile::TempDir;
 use tokio::{
     runtime::Handle,
@@ -39,7 +40,7 @@ use warren::{
         clock::Clock,
         guest::Measurement,
         hub::{Hub, HubError},
-        plugin_source::{FoundPlugin, PluginSource},
+        plugin_source::{Place, PluginSource},
         store::StorePolicy,
         telemetry::{ClusterSnapshot, EndedActivation, LeadershipEvent, PollOutcome, Telemetry},
         work_queue::{Claimed, Enqueued},
@@ -228,20 +229,30 @@ pub fn definitions(agents: usize) -> TempDir {
 /// A guest, under the name by which all agents run it.
 struct OnePlugin(String);
 
-impl PluginSource for OnePlugin {
-    fn scan(&self) -> Result<Vec<FoundPlugin>, String> {
-        let manifest = Manifest {
+impl OnePlugin {
+    fn manifest() -> Result<Manifest, String> {
+        Ok(Manifest {
             name: PluginName::new("guest").map_err(|error| error.to_string())?,
             version: "1".to_owned(),
             world: WORLD.to_owned(),
             description: String::new(),
             capabilities: CapabilitySet::from_iter(GRANTS),
             limits: Default::default(),
-        };
-        Ok(vec![FoundPlugin {
+        })
+    }
+}
+
+#[async_trait]
+impl PluginSource for OnePlugin {
+    async fn places(&self) -> Result<Vec<Place>, String> {
+        Ok(vec![Place {
             origin: "the bench".to_owned(),
-            content: Ok((manifest, guests::component(&self.0))),
+            manifest: OnePlugin::manifest(),
         }])
+    }
+
+    async fn read(&self, _: &str, _: Duration) -> Result<(Manifest, Vec<u8>), String> {
+        Ok((OnePlugin::manifest()?, guests::component(&self.0)))
     }
 }
 

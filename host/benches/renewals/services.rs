@@ -126,6 +126,7 @@ fn context(
         state: Arc::new(HostState::default()),
         store_timeout: config.leader.store_timeout,
         definitions: Arc::new(AgentFiles::new(folder.path().join("agents"), Arc::new(BootClock))),
+        definition_files: Arc::new(AgentFiles::new(folder.path().join("agents"), Arc::new(BootClock))),
         verification: Arc::new(Verification::new(Wiring {
             host: store::host(),
             runner: false,

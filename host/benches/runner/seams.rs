@@ -23,7 +23,7 @@ use warren::{
     },
     ports::{
         definitions::{DefinitionError, Definitions},
-        sandbox::{Activated, Activation, ComponentFacts, PrepareError, Prepared, Sandbox, Verdict},
+        sandbox::{Activated, Activation, ComponentFacts, Making, PrepareError, Prepared, Sandbox, Verdict},
         store::{QueueStats, StoreError, StoreHealth},
         work_queue::{
             ClaimRequest, Claimed, Completed, Completion, Enqueued, Fence, GiveBack, ItemFilter, ItemPage, Renewal,
@@ -226,6 +226,10 @@ struct TimedPrepared {
 impl Prepared for TimedPrepared {
     fn facts(&self) -> &ComponentFacts {
         self.prepared.facts()
+    }
+
+    fn making(&self) -> Making {
+        self.prepared.making()
     }
 
     fn missing(&self, capabilities: &CapabilitySet) -> CapabilitySet {

@@ -5,8 +5,10 @@ use std::{
     fs,
     pin::Pin,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
+use async_trait::async_trait;
 use tempfile::TempDir;
 use tokio::{runtime::Handle, sync::Notify, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -28,7 +30,7 @@ use warren::{
         clock::Clock,
         definitions::Definitions,
         hub::Hub,
-        plugin_source::{FoundPlugin, PluginSource},
+        plugin_source::{Place, PluginSource},
         store::StorePolicy,
         telemetry::Telemetry,
         work_queue::{Claimed, Completion, WorkQueue},
@@ -161,7 +163,7 @@ impl Wired {
             host: store::host(),
             config: DispatchConfig {
                 slots,
-                idle_poll: std::time::Duration::from_secs(1),
+                idle_poll: Duration::from_secs(1),
                 grace: self.config.host.grace_period,
                 call_timeout: self.config.leader.store_timeout,
             },
@@ -193,20 +195,30 @@ fn definitions(folder: &TempDir, agents: usize, clock: &Arc<dyn Clock>, seams: &
 
 struct OnePlugin(Vec<u8>);
 
-impl PluginSource for OnePlugin {
-    fn scan(&self) -> Result<Vec<FoundPlugin>, String> {
-        let manifest = Manifest {
+impl OnePlugin {
+    fn manifest() -> Result<Manifest, String> {
+        Ok(Manifest {
             name: PluginName::new("idle").map_err(|error| error.to_string())?,
             version: "1".to_owned(),
             world: WORLD.to_owned(),
             description: String::new(),
             capabilities: CapabilitySet::default(),
             limits: Default::default(),
-        };
-        Ok(vec![FoundPlugin {
+        })
+    }
+}
+
+#[async_trait]
+impl PluginSource for OnePlugin {
+    async fn places(&self) -> Result<Vec<Place>, String> {
+        Ok(vec![Place {
             origin: "the bench".to_owned(),
-            content: Ok((manifest, self.0.clone())),
+            manifest: OnePlugin::manifest(),
         }])
+    }
+
+    async fn read(&self, _: &str, _: Duration) -> Result<(Manifest, Vec<u8>), String> {
+        Ok((OnePlugin::manifest()?, self.0.clone()))
     }
 }
 

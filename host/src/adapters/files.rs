@@ -10,7 +10,8 @@ mod bounded;
 mod definition;
 mod manifest;
 mod plugins;
+mod settled;
 mod values;
 
 pub use agents::AgentFiles;
-pub use plugins::{Listed, PluginFileError, PluginFolder, read_component, read_plugin};
+pub use plugins::{PluginFileError, PluginFolder, component_name, read_component, read_plugin};

@@ -1,14 +1,15 @@
 //! The sandbox on wasmtime (DESIGN §8): takes components in, runs activations in fresh stores.
 //!
-//! `facts` reads what a component is; `cache` and `pool` make machine code of it; `prepared` links it; `activation` runs
-//! it once, with `guest` as what its store holds, `hub`, `keyvalue`, `services` and `workspace` as what it can call,
-//! `limiter`, `meter` and `log` as what it may use; `stop` turns the end of it into a reason code.
+//! `facts` reads what a component is; `compiler`, `cache` and `pool` make machine code of it; `prepared` links it;
+//! `activation` runs it once, with `guest` as what its store holds, `hub`, `keyvalue`, `services` and `workspace` as what
+//! it can call, `limiter`, `meter` and `log` as what it may use; `stop` turns the end of it into a reason code.
 //!
 //! Guests run on threads of their own. What they ask of the host runs on the runtime that asked for the activation.
 
 mod activation;
 mod bindings;
 mod cache;
+mod compiler;
 mod facts;
 mod guest;
 mod hub;
@@ -29,10 +30,11 @@ use thiserror::Error;
 use tokio::{
     runtime::{Builder, Handle, Runtime},
     sync::Semaphore,
+    task,
 };
-use wasmtime::{Engine, component::Component};
+use wasmtime::Engine;
 
-use self::{cache::Cache, prepared::WasmPrepared, workspace::Workspaces};
+use self::{compiler::Compiler, prepared::WasmPrepared, workspace::Workspaces};
 use crate::{
     domain::{limits::Limits, plugin::Manifest},
     ports::sandbox::{ComponentFacts, PrepareError, Prepared, Sandbox},
@@ -98,9 +100,7 @@ struct Shared {
     maxima: Limits,
     /// One permit for each place in the pool.
     places: Arc<Semaphore>,
-    /// One compilation at a time: each uses all cores by itself.
-    compiling: Arc<Semaphore>,
-    cache: Option<Cache>,
+    compiler: Compiler,
     workspaces: Option<Arc<Workspaces>>,
     /// Where guests run.
     guests: Handle,
@@ -152,12 +152,11 @@ impl WasmSandbox {
             .build()?;
         Ok(WasmSandbox {
             shared: Arc::new(Shared {
-                cache: cache_dir.and_then(|folder| Cache::open(folder, &engine)),
+                compiler: Compiler::new(&engine, cache_dir, maxima.clone(), guests.handle().clone()),
                 workspaces: workspace_dir.map(|folder| Arc::new(Workspaces::new(folder))),
                 engine,
                 maxima,
                 places: Arc::new(Semaphore::new(slots as usize)),
-                compiling: Arc::new(Semaphore::new(1)),
                 guests: guests.handle().clone(),
                 _runtime: BackgroundRuntime(Some(guests)),
             }),
@@ -172,63 +171,25 @@ impl Sandbox for WasmSandbox {
     }
 
     async fn prepare(&self, manifest: &Manifest, component: Vec<u8>) -> Result<Arc<dyn Prepared>, PrepareError> {
-        let facts = facts::read(&component)?;
-        facts::check(&facts, manifest)?;
-        let turn = Arc::clone(&self.shared.compiling)
-            .acquire_owned()
-            .await
-            .map_err(|_| PrepareError::Host("the sandbox is closed".to_owned()))?;
-        let shared = Arc::clone(&self.shared);
-        let preparing = self.shared.guests.spawn_blocking(move || {
-            let _turn = turn;
-            let compiled = shared.compile(&facts, &component)?;
-            let prepared = WasmPrepared::link(facts, &compiled, shared)
+        let (shared, manifest) = (Arc::clone(&self.shared), manifest.clone());
+        // Reading and hashing a large component takes long enough to be in others' way.
+        let read = task::spawn_blocking(move || {
+            let facts = facts::read(&component)?;
+            facts::check(&facts, &manifest).map(|()| (facts, component))
+        });
+        let (facts, component) = read.await.unwrap_or_else(|error| Err(PrepareError::failed(&error)))?;
+        let (compiled, making) = shared.compiler.compile(facts.digest, component).await?;
+        let link = task::spawn_blocking(move || {
+            let prepared = WasmPrepared::link(facts, &compiled, making, shared)
                 .map_err(|error| PrepareError::WrongWorld(format!("it does not fit the world: {error:#}")))?;
             Ok(Arc::new(prepared) as Arc<dyn Prepared>)
         });
-        preparing
-            .await
-            .unwrap_or_else(|error| Err(PrepareError::Host(format!("the compiler failed: {error}"))))
+        link.await.unwrap_or_else(|error| Err(PrepareError::failed(&error)))
     }
 }
 
-impl Shared {
-    /// Machine code for a component, from the cache or from the compiler.
-    fn compile(&self, facts: &ComponentFacts, component: &[u8]) -> Result<Component, PrepareError> {
-        let cached = self
-            .cache
-            .as_ref()
-            .and_then(|cache| cache.load(&self.engine, facts.digest));
-        match cached {
-            Some(compiled) => Ok(compiled),
-            None => self.compile_anew(facts, component),
-        }
-    }
-
-    fn compile_anew(&self, facts: &ComponentFacts, component: &[u8]) -> Result<Component, PrepareError> {
-        let artifact = self
-            .engine
-            .precompile_component(component)
-            .map_err(|error| PrepareError::Invalid(format!("it is not a valid component: {error:#}")))?;
-        if let Some(cache) = &self.cache {
-            cache.store(facts.digest, &artifact);
-        }
-        // SAFETY: the bytes come from this engine's compiler, a few lines above.
-        #[allow(unsafe_code)]
-        let compiled = unsafe { Component::deserialize(&self.engine, &artifact) };
-        // What is left to go wrong with sound code is the pool's limits.
-        compiled.map_err(|error| {
-            let Limits {
-                memory,
-                table_elements,
-                instances,
-                memories,
-                ..
-            } = self.maxima;
-            PrepareError::TooLarge(format!(
-                "it starts with more than the operator's maxima (memory {memory}, table elements {table_elements}, \
-                 instances {instances}, memories {memories}): {error:#}"
-            ))
-        })
+impl PrepareError {
+    fn failed(error: &task::JoinError) -> PrepareError {
+        PrepareError::Host(format!("preparing the component failed: {error}"))
     }
 }

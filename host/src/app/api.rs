@@ -14,6 +14,8 @@
 //! | `POST /api/v1/agents/{name}/pause`, `…/resume` | [`types::AgentChange`] |
 //! | `POST /api/v1/agents/{name}/breaker/reset`, `…/force-open`, `…/disable` | [`types::AgentChange`] |
 //! | `GET /api/v1/plugins` | [`types::PluginList`] |
+//! | `POST /api/v1/plugins/reload` | [`types::ReloadRequest`]: [`types::ReloadAnswer`] once everything is compiled |
+//! | `POST /api/v1/cache/invalidate?agent=NAME` | reads the definition again, or every one: [`types::InvalidateAnswer`] |
 //! | `GET /api/v1/queue` | [`types::QueueStatsView`] |
 //! | `GET /api/v1/items?state=&agent=&type=&reason=&limit=N&after=NEXT` | [`types::ItemList`], newest first |
 //! | `POST /api/v1/dead/requeue`, `…/purge` | does a bounded part of a [`types::DeadRequest`]: [`types::DeadAnswer`] |
@@ -41,12 +43,14 @@ mod body;
 mod command;
 pub mod context;
 mod dead;
+pub mod directory;
 mod error;
 mod events;
 pub mod forward;
 mod hosts;
 mod items;
 mod leader;
+mod plugins;
 mod probes;
 mod query;
 mod queue;
@@ -214,7 +218,9 @@ fn router(api: Api) -> Router {
         .route("/api/v1/queue", get(queue::stats))
         .route("/api/v1/dead/requeue", post(dead::requeue))
         .route("/api/v1/dead/purge", post(dead::purge))
-        .route("/api/v1/plugins", get(read::plugins))
+        .route("/api/v1/plugins", get(plugins::list))
+        .route("/api/v1/plugins/reload", post(plugins::reload))
+        .route("/api/v1/cache/invalidate", post(plugins::invalidate))
         .route("/api/v1/items", get(queue::list).post(items::submit))
         .route("/api/v1/items/{id}", get(items::show))
         .route("/api/v1/events", get(events::list))

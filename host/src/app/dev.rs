@@ -1,4 +1,9 @@
-//! `warren dev`: a development Hub, a host on SQLite and the plugins of a folder, in one process on this machine.
+//! `warren dev`: a development Hub, a host on SQLite and the plugins of a folder or of their sources, in one process on this
+//! machine. What is saved while it runs is built and reloaded.
+
+mod reloading;
+mod sources;
+mod watch;
 
 use std::{
     fmt::Write,
@@ -11,8 +16,9 @@ use std::{
 use anyhow::{Context, anyhow, bail};
 use serde_json::{Value, json};
 use tokio::time;
-use tracing::info;
+use tracing::{error, info, warn};
 
+use self::reloading::Reloading;
 use super::{
     config::{Config, hub::Idempotency},
     host::Host,
@@ -37,6 +43,8 @@ pub struct DevOptions {
     pub mention: String,
     /// End with the reply, or with an error after this time.
     pub once: Option<Duration>,
+    /// Crates of plugins, or folders of them: built at the start and whenever they change, into `host.plugin_dir`.
+    pub sources: Vec<PathBuf>,
     /// Where the Hub keeps its posts; in memory without it.
     pub hub_data: Option<PathBuf>,
 }
@@ -46,12 +54,30 @@ pub async fn dev(mut config: Config, options: &DevOptions) -> anyhow::Result<Opt
     let mut signals = Signals::install()?;
     // The Hub's posts stand beside the host's data, and the Hub starts first.
     make_data_dir(&config)?;
+    let sources = sources::find(&options.sources)?;
     let mut hub = start_hub(&config, options).await?;
     config.hub.url = Some(hub.url());
     // It is our own Hub: it honours keys, which otherwise only an answer to a write could tell.
     config.hub.idempotency = Idempotency::Yes;
+    let starting = async {
+        if !sources.is_empty() {
+            let folder = &config.host.plugin_dir;
+            std::fs::create_dir_all(folder)
+                .with_context(|| format!("can't make {} (--plugin-dir)", folder.display()))?;
+        }
+        for source in &sources {
+            if let Err(error) = source.rebuild(&config.host.plugin_dir).await {
+                // Who waits for one reply gets none from it; others mend it while everything runs.
+                if options.once.is_some() {
+                    return Err(error);
+                }
+                error!(plugin = source.name(), error = format!("{error:#}"), "not built");
+            }
+        }
+        Host::start(&config).await
+    };
     let mut host = tokio::select! {
-        host = Host::start(&config) => host?,
+        host = starting => host?,
         _ = signals.next() => return Ok(None),
     };
     let visitor = Visitor::new(hub.url())?;
@@ -63,8 +89,29 @@ pub async fn dev(mut config: Config, options: &DevOptions) -> anyhow::Result<Opt
             _ => std::future::pending().await,
         }
     };
+    let reloading = match options.once {
+        Some(_) => None,
+        None => Some(Reloading::new(
+            &host,
+            sources,
+            &config.host.plugin_dir,
+            &config.host.agents_dir,
+        )),
+    };
+    let watching = async {
+        if let Some(reloading) = reloading
+            && let Err(error) = reloading.run().await
+        {
+            warn!(
+                error = format!("{error:#}"),
+                "nothing is watched: what is saved needs a reload by hand"
+            );
+        }
+        std::future::pending::<()>().await;
+    };
     let ended = tokio::select! {
         ended = work => ended,
+        () = watching => Ok(None),
         _ = signals.next() => Ok(None),
         fault = host.fault() => return Err(fault),
         stopped = hub.stopped() => return Err(stopped.err().map_or_else(|| anyhow!("the Hub ended"), Into::into)),

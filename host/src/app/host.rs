@@ -4,10 +4,11 @@
 //! *keeping* (leases, recovery, heartbeat), *running* (claims and runs items) and *coordinating* (election and leader-only
 //! work), so that nothing is claimed before it can be renewed.
 //!
-//! Stop, on SIGTERM: `/ready` turns red, and the heartbeat says that this host drains; *coordinating* stops and joins its
-//! work and releases the lease, so that a successor takes over at once; *running* stops claiming and drains while *keeping*
-//! still renews, and what is left at the end of the grace period goes back to the head of its queue; then *keeping*, with
-//! which the heartbeat gives back what is claimed even now and leaves the registry of hosts; then *serving* and the store.
+//! Stop, on SIGTERM: `/ready` turns red, no plugin is replaced any more, and the heartbeat says that this host drains;
+//! *coordinating* stops and joins its work and releases the lease, so that a successor takes over at once; *running* stops
+//! claiming and drains while *keeping* still renews, and what is left at the end of the grace period goes back to the head
+//! of its queue; then *keeping*, with which the heartbeat gives back what is claimed even now and leaves the registry of
+//! hosts; then *serving* and the store.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -27,7 +28,10 @@ use super::{
 use crate::{
     adapters::boot_clock::BootClock,
     domain::ids::HostName,
-    ports::{definitions::Definitions, store::StoreError},
+    ports::{
+        definitions::{DefinitionFiles, Definitions},
+        store::StoreError,
+    },
     services::{
         census::Census,
         claims::Claims,
@@ -36,6 +40,7 @@ use crate::{
         election::{Election, ElectionConfig, LeaderTask, Seat},
         intake::Intake,
         leader_state::LeaderNotes,
+        plugins::Plugins,
         poller::{Poller, PollerConfig},
         python_runners::PythonRunners,
         reclaim::Reclaim,
@@ -85,6 +90,9 @@ pub struct Host {
     /// Cancelled when the host begins to stop, for the other hosts to know.
     draining: CancellationToken,
     store: OpenStore,
+    /// What can be read again while it runs.
+    pub plugins: Arc<Plugins>,
+    pub definitions: Arc<dyn DefinitionFiles>,
     grace: Duration,
 }
 
@@ -119,6 +127,8 @@ impl Host {
             under_way: parts.guest_services.under_way.clone(),
             draining: CancellationToken::new(),
             store: parts.opened.clone(),
+            plugins: Arc::clone(&parts.plugins),
+            definitions: Arc::clone(&parts.definition_files),
             grace: config.host.grace_period,
             name,
         };
@@ -213,6 +223,7 @@ impl Host {
     pub async fn stop(self) -> anyhow::Result<()> {
         self.state.stopping();
         self.draining.cancel();
+        self.plugins.close();
         let mut first = Ok(());
         let mut note = |result: anyhow::Result<()>| match (result, &first) {
             (Ok(()), _) => {}

@@ -17,7 +17,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     api::{
         access::Access,
-        context::{ApiContext, HostFacts, HostState, PluginDirectory},
+        context::{ApiContext, HostFacts, HostState},
+        directory::PluginDirectory,
         forward::Forwarder,
     },
     config::{Config, host::Role, hub::Idempotency, store::StoreKind},
@@ -36,7 +37,14 @@ use crate::{
         ids::{HolderId, HostName},
         secret::Secret,
     },
-    ports::{clock::Clock, definitions::Definitions, hub::Hub, sandbox::Sandbox, store::Store, telemetry::Telemetry},
+    ports::{
+        clock::Clock,
+        definitions::{DefinitionFiles, Definitions},
+        hub::Hub,
+        sandbox::Sandbox,
+        store::Store,
+        telemetry::Telemetry,
+    },
     services::{
         budget::Budget,
         claims::Claims,
@@ -66,6 +74,8 @@ pub struct Parts {
     pub store: Store,
     pub hub: Arc<dyn Hub>,
     pub definitions: Arc<dyn Definitions>,
+    /// The same, to be read again.
+    pub definition_files: Arc<dyn DefinitionFiles>,
     pub plugins: Arc<Plugins>,
     pub claims: Arc<Claims>,
     pub guest_services: GuestServices,
@@ -121,7 +131,7 @@ impl Parts {
             Arc::new(PluginFolder::new(config.host.plugin_dir.clone())),
         ));
         let agents_dir = config.host.agents_dir.clone();
-        let definitions: Arc<dyn Definitions> = Arc::new(AgentFiles::new(agents_dir, Arc::clone(&clock)));
+        let definition_files = Arc::new(AgentFiles::new(agents_dir, Arc::clone(&clock)));
         let claims = Arc::new(Claims::new(
             Arc::clone(&store.queue),
             Arc::clone(&clock),
@@ -156,7 +166,8 @@ impl Parts {
             seat,
             token,
             hub,
-            definitions,
+            definitions: Arc::clone(&definition_files) as Arc<_>,
+            definition_files,
             plugins,
             claims,
             guest_services,
@@ -225,6 +236,7 @@ impl Parts {
             store: self.store.clone(),
             store_timeout: config.leader.store_timeout,
             definitions: Arc::clone(&self.definitions),
+            definition_files: Arc::clone(&self.definition_files),
             plugins: Arc::clone(&self.plugins) as Arc<dyn PluginDirectory>,
             metrics: Arc::clone(&self.metrics),
             access: Arc::clone(&self.access),
@@ -242,7 +254,7 @@ fn scoring(config: &Config, state: &Arc<HostState>, plugins: &Arc<Plugins>) -> S
     let (state, plugins) = (Arc::clone(state), Arc::clone(plugins));
     Arc::new(move || {
         let plugins: &dyn PluginDirectory = &*plugins;
-        preference.score(state.fit_to_lead(runs.then(|| plugins.list())))
+        preference.score(state.fit_to_lead(runs.then(|| plugins.list().plugins)))
     })
 }
 

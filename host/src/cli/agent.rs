@@ -1,6 +1,7 @@
-//! `warren agent list|show|pause|resume|breaker`: what is known of agents, and what operators do to them.
+//! `warren agent list|show|pause|resume|reload|breaker`: what is known of agents, and what operators do to them.
 
 mod list;
+mod reload;
 mod show;
 
 use super::{
@@ -35,6 +36,8 @@ enum Command {
     Pause(Named),
     /// Let a paused agent run again.
     Resume(Named),
+    /// Have a host read an agent's definition, or all, again, before it would by itself.
+    Reload(reload::Args),
     /// Command an agent's circuit breaker.
     Breaker {
         #[command(subcommand)]
@@ -58,6 +61,7 @@ pub fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
         Command::Show(named) => show::run(global, &named.host, &named.name),
         Command::Pause(named) => change(global, named, &["pause"]),
         Command::Resume(named) => change(global, named, &["resume"]),
+        Command::Reload(args) => reload::run(global, args),
         Command::Breaker { command } => match command {
             Breaker::Reset(named) => change(global, named, &["breaker", "reset"]),
             Breaker::ForceOpen(named) => change(global, named, &["breaker", "force-open"]),

@@ -23,6 +23,9 @@ use crate::domain::secret::Secret;
 /// For a request that the host answers at once.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// For files that are being written.
+const SETTLING: Duration = Duration::from_secs(60);
+
 /// For a host's metrics: one that takes longer can't be watched.
 const SCRAPE: Duration = Duration::from_secs(3);
 
@@ -125,6 +128,14 @@ impl Client {
     ) -> Result<T, Failure> {
         let request = self.http.request(Method::POST, self.url(path)?);
         self.send(request.timeout(TIMEOUT + takes).json(body)).await
+    }
+
+    /// A change that parameters describe; the host may have to wait for a file that is being written.
+    pub async fn command<T: DeserializeOwned>(&self, path: &[&str], params: &[(&str, String)]) -> Result<T, Failure> {
+        let mut url = self.url(path)?;
+        add(&mut url, params);
+        let request = self.http.request(Method::POST, url);
+        self.send(request.timeout(TIMEOUT + SETTLING)).await
     }
 
     /// Segments are encoded: a name is never a path.

@@ -28,6 +28,10 @@ pub struct Args {
     /// The folder of plugins [default: host.plugin_dir].
     #[arg(long, value_name = "FOLDER")]
     plugin_dir: Option<PathBuf>,
+    /// A plugin's crate, or a folder of them: built now and whenever something is saved, and reloaded. With it, --plugin-dir
+    /// is where the components go [default: a folder in the data folder]. May be repeated.
+    #[arg(long, value_name = "FOLDER")]
+    sources: Vec<PathBuf>,
     /// The folder of agents' definitions [default: host.agents_dir].
     #[arg(long, value_name = "FOLDER")]
     agents_dir: Option<PathBuf>,
@@ -74,20 +78,23 @@ fn configure(config: &mut Config, args: &Args, data_dir: Option<PathBuf>) -> Dev
     }
     // Everything on this machine, whatever REDIS_URL says.
     config.store.kind = StoreKind::Sqlite;
-    if let Some(folder) = &args.plugin_dir {
-        config.host.plugin_dir.clone_from(folder);
-    }
     if let Some(folder) = &args.agents_dir {
         config.host.agents_dir.clone_from(folder);
     }
     if let Some(folder) = data_dir {
         config.move_data_dir(folder);
     }
+    match &args.plugin_dir {
+        Some(folder) => config.host.plugin_dir.clone_from(folder),
+        None if args.sources.is_empty() => {}
+        None => config.host.plugin_dir = config.host.data_dir.join("plugins"),
+    }
     let hub_default = if args.once { free } else { ([127, 0, 0, 1], 8080).into() };
     DevOptions {
         hub_listen: args.hub_listen.unwrap_or(hub_default),
         mention: args.mention.clone(),
         once: args.once.then(|| args.timeout.map_or(ONCE_WITHIN, Duration::from_secs)),
+        sources: args.sources.clone(),
         hub_data: Some(config.host.data_dir.join("hub.db")),
     }
 }

@@ -61,7 +61,7 @@ fn screen(hosts: &[HostView]) -> String {
 }
 
 /// The name; with the instance where others have the same.
-fn name(host: &HostView, all: &[HostView]) -> String {
+pub fn name(host: &HostView, all: &[HostView]) -> String {
     if all.iter().filter(|other| other.name == host.name).count() < 2 {
         return host.name.clone();
     }

@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
+use async_trait::async_trait;
 use thiserror::Error;
 
 use crate::domain::{agent::AgentDefinition, ids::AgentName};
@@ -26,4 +27,36 @@ pub trait Definitions: Send + Sync {
 
     /// Every definition there is, by folder name, the invalid ones with their errors.
     fn all(&self) -> Vec<(String, Result<Arc<AgentDefinition>, DefinitionError>)>;
+}
+
+/// What became of a definition when its files were read again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reread {
+    /// It is another one from now on.
+    Changed,
+    /// It had not been read before.
+    New,
+    Unchanged,
+    /// Its files are gone, and with them the agent.
+    Gone,
+    /// It is wrong, with file, line, field and value; the last good one stays in use, if there is one.
+    Refused {
+        why: String,
+        kept: bool,
+    },
+    /// There is nothing of this name, and there was nothing.
+    Unknown {
+        path: String,
+    },
+}
+
+/// Where definitions can be read again before their time.
+#[async_trait]
+pub trait DefinitionFiles: Send + Sync {
+    /// Read an agent's definition again, and use it in one step: an activation has the old one or the new one. What is being
+    /// written is waited for. Safe to cancel.
+    async fn reread(&self, name: &AgentName) -> Reread;
+
+    /// The same for every agent that is in use or has a folder, by name. The error is for the place as a whole.
+    async fn reread_all(&self) -> Result<Vec<(String, Reread)>, String>;
 }

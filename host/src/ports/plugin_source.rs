@@ -1,17 +1,27 @@
 //! Where this host's plugins lie.
 
+use std::time::Duration;
+
+use async_trait::async_trait;
+
 use crate::domain::plugin::Manifest;
 
-/// One place where a plugin should be, and what was found there.
+/// One place where a plugin should be.
 #[derive(Clone, Debug)]
-pub struct FoundPlugin {
-    /// The file or folder, for messages.
+pub struct Place {
+    /// The file or folder, for messages, and for [`PluginSource::read`].
     pub origin: String,
-    /// The manifest and the component's bytes, or what is wrong, with file, key and value.
-    pub content: Result<(Manifest, Vec<u8>), String>,
+    /// What its manifest says now, or what is wrong with it, with file, key and value.
+    pub manifest: Result<Manifest, String>,
 }
 
+#[async_trait]
 pub trait PluginSource: Send + Sync {
-    /// Read every plugin there is. Blocks: components may be large. The error is for the place as a whole.
-    fn scan(&self) -> Result<Vec<FoundPlugin>, String>;
+    /// Every place there is, always in the same order. Components are not read. The error is for the source as a whole.
+    async fn places(&self) -> Result<Vec<Place>, String>;
+
+    /// The manifest and the component's bytes of one place, once its files have not changed for `still`: what is being
+    /// written is waited for, up to the source's own limit. The error says what is wrong, with file, key and value. Safe to
+    /// cancel.
+    async fn read(&self, origin: &str, still: Duration) -> Result<(Manifest, Vec<u8>), String>;
 }

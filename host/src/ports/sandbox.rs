@@ -51,6 +51,18 @@ pub struct ComponentFacts {
     pub unknown: Vec<String>,
 }
 
+/// How a component was made ready.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Making {
+    /// Its machine code was kept from before.
+    pub cached: bool,
+    /// For others that compiled.
+    pub waited: Duration,
+    /// Validating and compiling, or loading what was kept.
+    pub compiled: Duration,
+    pub linked: Duration,
+}
+
 /// One activation to be run.
 pub struct Activation {
     pub item: WorkItem,
@@ -116,6 +128,9 @@ pub trait Sandbox: Send + Sync {
 #[async_trait]
 pub trait Prepared: Send + Sync {
     fn facts(&self) -> &ComponentFacts;
+
+    /// How it came to be.
+    fn making(&self) -> Making;
 
     /// What the component imports and `capabilities` do not cover; an agent with a difference can't be run.
     fn missing(&self, capabilities: &CapabilitySet) -> CapabilitySet;

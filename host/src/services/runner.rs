@@ -22,7 +22,7 @@ use super::{
     claims::{HeldClaim, Holding},
     dispatch::{RunItem, Slot},
     guest_host::{ActivationHost, GuestServices},
-    plugins::{LoadedPlugin, Plugins},
+    plugins::{InUse, Plugins},
 };
 use crate::{
     domain::{
@@ -68,7 +68,7 @@ pub struct Runner {
 /// What this host needs to run an agent's item.
 struct Setup {
     definition: Arc<AgentDefinition>,
-    plugin: Arc<LoadedPlugin>,
+    plugin: InUse,
     limits: Limits,
 }
 
@@ -80,6 +80,16 @@ enum Run {
     Lost,
     /// The host stops: the item goes back.
     Stopped,
+}
+
+impl Run {
+    fn reason(&self) -> Reason {
+        match self {
+            Run::Ended(ending, _) => ending.reason,
+            Run::Lost => Reason::LeaseLost,
+            Run::Stopped => Reason::Cancelled,
+        }
+    }
 }
 
 impl RunItem for Runner {
@@ -118,6 +128,7 @@ impl Runner {
                 let run = self.activate(item, claim, &setup, stop).await;
                 // Whoever is next need not wait until the store knows of this end.
                 drop(slot);
+                setup.plugin.ended(run.reason());
                 match run {
                     Run::Ended(ending, usage) => {
                         let took = told.ended(ending.reason, usage);
@@ -142,7 +153,7 @@ impl Runner {
             .definitions
             .agent(&item.agent_name)
             .map_err(|error| error.to_string())?;
-        let plugin = self.plugins.for_agent(&definition)?;
+        let plugin = self.plugins.for_agent(&definition)?.in_use();
         let limits = self
             .default_limits
             .with(&plugin.generation.manifest.limits, &self.max_limits)

@@ -4,9 +4,11 @@ use std::{
     collections::BTreeMap,
     pin::Pin,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use async_trait::async_trait;
+use tokio::sync::Notify;
 use warren::{
     domain::{
         capability::CapabilitySet,
@@ -15,8 +17,8 @@ use warren::{
         plugin::{Digest, Manifest, WORLD},
     },
     ports::{
-        plugin_source::{FoundPlugin, PluginSource},
-        sandbox::{Activated, Activation, ComponentFacts, PrepareError, Prepared, Sandbox, Usage, Verdict},
+        plugin_source::{Place, PluginSource},
+        sandbox::{Activated, Activation, ComponentFacts, Making, PrepareError, Prepared, Sandbox, Usage, Verdict},
     },
 };
 
@@ -26,6 +28,8 @@ type Script = Arc<dyn Fn(Activation) -> Running + Send + Sync>;
 /// Every plugin of it runs the one script that is set when the activation starts.
 pub struct ScriptedSandbox {
     script: Arc<Mutex<Script>>,
+    /// Components that begin with this byte are compiled until it is rung.
+    pub held: Mutex<Option<(u8, Arc<Notify>)>>,
 }
 
 impl Default for ScriptedSandbox {
@@ -33,6 +37,7 @@ impl Default for ScriptedSandbox {
         let script: Script = Arc::new(|_| Box::pin(async { outcome(&[]) }));
         ScriptedSandbox {
             script: Arc::new(Mutex::new(script)),
+            held: Mutex::default(),
         }
     }
 }
@@ -76,6 +81,12 @@ impl Sandbox for ScriptedSandbox {
     }
 
     async fn prepare(&self, _: &Manifest, component: Vec<u8>) -> Result<Arc<dyn Prepared>, PrepareError> {
+        let held = self.held.lock().unwrap().clone();
+        if let Some((byte, ring)) = held
+            && component[0] == byte
+        {
+            ring.notified().await;
+        }
         Ok(Arc::new(Scripted {
             facts: self.inspect(&component)?,
             script: Arc::clone(&self.script),
@@ -87,6 +98,10 @@ impl Sandbox for ScriptedSandbox {
 impl Prepared for Scripted {
     fn facts(&self) -> &ComponentFacts {
         &self.facts
+    }
+
+    fn making(&self) -> Making {
+        Making::default()
     }
 
     fn missing(&self, _: &CapabilitySet) -> CapabilitySet {
@@ -140,18 +155,20 @@ pub fn manifest(plugin: &str) -> Manifest {
     }
 }
 
+#[async_trait]
 impl PluginSource for Folder {
-    fn scan(&self) -> Result<Vec<FoundPlugin>, String> {
+    async fn places(&self) -> Result<Vec<Place>, String> {
         let found = self.0.lock().unwrap().clone();
-        Ok(found
-            .into_iter()
-            .map(|(origin, content)| FoundPlugin {
-                origin,
-                content: content.map(|(plugin, byte)| {
-                    let component = if byte == 0 { Vec::new() } else { vec![byte] };
-                    (manifest(&plugin), component)
-                }),
-            })
-            .collect())
+        let place = |(origin, content): (String, Content)| Place {
+            origin,
+            manifest: content.map(|(plugin, _)| manifest(&plugin)),
+        };
+        Ok(found.into_iter().map(place).collect())
+    }
+
+    async fn read(&self, origin: &str, _: Duration) -> Result<(Manifest, Vec<u8>), String> {
+        let (plugin, byte) = self.0.lock().unwrap()[origin].clone()?;
+        let component = if byte == 0 { Vec::new() } else { vec![byte] };
+        Ok((manifest(&plugin), component))
     }
 }

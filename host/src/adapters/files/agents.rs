@@ -2,29 +2,44 @@
 //!
 //! Each is read when it is asked for and kept for its own `cache_ttl`. A file that has become wrong does not stop an agent
 //! that runs: the last good definition stays in use, and the mistake is logged once. A definition that was taken away is
-//! gone at its next reading.
+//! gone at its next reading, which an operator can ask for.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
+
+use async_trait::async_trait;
+use futures_util::{StreamExt, stream};
+use tokio::task;
 
 use super::{
     bounded::{self, Unreadable},
-    definition,
+    definition, settled,
 };
 use crate::{
     domain::{agent::AgentDefinition, ids::AgentName, time::BootTime},
     ports::{
         clock::Clock,
-        definitions::{DefinitionError, Definitions},
+        definitions::{DefinitionError, DefinitionFiles, Definitions, Reread},
     },
 };
 
 /// The largest `config.yaml` and `system-prompt.md`, in bytes: both go into memory, and the prompt into a guest's.
 const MAX_FILE: u64 = 1024 * 1024;
+
+/// For so long both files of a definition have to be left alone before it is read again at an operator's word: half a
+/// definition may look like a whole one.
+const STILL: Duration = Duration::from_millis(100);
+
+/// How long a definition is kept that may have been read while it was written.
+const DOUBTFUL: Duration = Duration::from_secs(1);
+
+/// Definitions that are read again at once, each of which may have to be waited for.
+const AT_ONCE: usize = 16;
 
 /// The agents' definitions in one folder.
 pub struct AgentFiles {
@@ -38,6 +53,8 @@ struct Kept {
     definition: Arc<AgentDefinition>,
     /// When its file was looked at last, whether that was good or not.
     read_at: BootTime,
+    /// When it is to be looked at again, from then on: its own `cache_ttl`, or sooner.
+    for_long: Duration,
     /// What is wrong with the file now, once it was logged.
     reported: Option<String>,
 }
@@ -58,26 +75,7 @@ impl AgentFiles {
     }
 
     fn read(&self, name: &AgentName) -> Result<Arc<AgentDefinition>, DefinitionError> {
-        let folder = self.dir.join(name.as_str());
-        let file = folder.join("config.yaml");
-        let text = match bounded::text(&file, MAX_FILE) {
-            Ok(text) => text,
-            Err(Unreadable::Absent) => {
-                let path = file.display().to_string();
-                return Err(DefinitionError::Unknown {
-                    name: name.clone(),
-                    path,
-                });
-            }
-            Err(Unreadable::Failed(why)) => return Err(DefinitionError::Invalid(why)),
-        };
-        let prompt = match bounded::text(&folder.join("system-prompt.md"), MAX_FILE) {
-            Ok(prompt) => Some(prompt),
-            Err(Unreadable::Absent) => None,
-            Err(Unreadable::Failed(why)) => return Err(DefinitionError::Invalid(why)),
-        };
-        let definition = definition::parse(&file, name, &text, prompt).map_err(DefinitionError::Invalid)?;
-        Ok(Arc::new(definition))
+        read(&self.dir, name)
     }
 
     /// The definition to use after a reading: a bad file leaves the last good one in use.
@@ -87,10 +85,15 @@ impl AgentFiles {
         read_at: BootTime,
         read: Result<Arc<AgentDefinition>, DefinitionError>,
     ) -> Result<Arc<AgentDefinition>, DefinitionError> {
+        let for_long = read.as_ref().map_or(DOUBTFUL, |definition| self.trust(definition));
         let mut all = self.kept();
+        if let Some(newer) = all.get(name).filter(|kept| kept.read_at > read_at) {
+            return Ok(newer.definition.clone());
+        }
         let why = match read {
             Ok(definition) => {
                 let entry = Kept {
+                    for_long,
                     definition: definition.clone(),
                     read_at,
                     reported: None,
@@ -115,6 +118,17 @@ impl AgentFiles {
         Ok(kept.definition.clone())
     }
 
+    /// For how long a definition that was read just now is to be used.
+    fn trust(&self, definition: &AgentDefinition) -> Duration {
+        let ttl = definition.cache_ttl;
+        let just_written = |file: &PathBuf| settled::age(file) < STILL;
+        if ttl > DOUBTFUL && files(&self.dir, &definition.name).iter().any(just_written) {
+            DOUBTFUL
+        } else {
+            ttl
+        }
+    }
+
     /// The definition of one folder, as it stands there now.
     fn entry(&self, folder: &str) -> Result<Arc<AgentDefinition>, DefinitionError> {
         let name = AgentName::new(folder).map_err(|error| {
@@ -129,7 +143,7 @@ impl Definitions for AgentFiles {
     fn agent(&self, name: &AgentName) -> Result<Arc<AgentDefinition>, DefinitionError> {
         let now = self.clock.now();
         if let Some(kept) = self.kept().get(name)
-            && now.since(kept.read_at) < kept.definition.cache_ttl
+            && now.since(kept.read_at) < kept.for_long
         {
             return Ok(kept.definition.clone());
         }
@@ -157,6 +171,90 @@ impl Definitions for AgentFiles {
             }
         }
     }
+}
+
+#[async_trait]
+impl DefinitionFiles for AgentFiles {
+    async fn reread(&self, name: &AgentName) -> Reread {
+        let before = self.kept().get(name).map(|kept| Arc::clone(&kept.definition));
+        let (dir, owned) = (self.dir.clone(), name.clone());
+        let read = {
+            let (dir, name) = (dir.clone(), owned.clone());
+            move || read(&dir, &name)
+        };
+        let read = settled::read(move || files(&dir, &owned).to_vec(), STILL, read).await;
+        let read = read.unwrap_or_else(|why| Err(DefinitionError::Invalid(why)));
+        let refused = match &read {
+            Err(DefinitionError::Invalid(why)) => Some(why.clone()),
+            _ => None,
+        };
+        let now = self.keep(name, self.clock.now(), read);
+        match (now, before, refused) {
+            (now, _, Some(why)) => Reread::Refused { why, kept: now.is_ok() },
+            (Ok(now), Some(before), None) if now == before => Reread::Unchanged,
+            (Ok(_), Some(_), None) => Reread::Changed,
+            (Ok(_), None, None) => Reread::New,
+            (Err(_), Some(_), None) => Reread::Gone,
+            (Err(error), None, None) => match error {
+                DefinitionError::Unknown { path, .. } => Reread::Unknown { path },
+                DefinitionError::Invalid(why) => Reread::Refused { why, kept: false },
+            },
+        }
+    }
+
+    async fn reread_all(&self) -> Result<Vec<(String, Reread)>, String> {
+        let dir = self.dir.clone();
+        let look = task::spawn_blocking(move || {
+            folders(&dir).map_err(|error| {
+                let dir = dir.display();
+                format!("{dir}: the folder of agent definitions can't be read: {error}")
+            })
+        });
+        let folders = look
+            .await
+            .map_err(|error| format!("reading the definitions failed: {error}"))??;
+        let mut names: BTreeSet<String> = folders.into_iter().collect();
+        names.extend(self.kept().keys().map(ToString::to_string));
+        let rereads = stream::iter(names).map(|name| async {
+            let reread = match AgentName::new(name.as_str()) {
+                Ok(name) => self.reread(&name).await,
+                Err(error) => {
+                    let why = format!("{}: the folder's name: {error}", self.dir.join(&name).display());
+                    Reread::Refused { why, kept: false }
+                }
+            };
+            (name, reread)
+        });
+        Ok(rereads.buffered(AT_ONCE).collect().await)
+    }
+}
+
+/// The two files of a definition.
+fn files(dir: &Path, name: &AgentName) -> [PathBuf; 2] {
+    let folder = dir.join(name.as_str());
+    [folder.join("config.yaml"), folder.join("system-prompt.md")]
+}
+
+fn read(dir: &Path, name: &AgentName) -> Result<Arc<AgentDefinition>, DefinitionError> {
+    let [file, prompt] = files(dir, name);
+    let text = match bounded::text(&file, MAX_FILE) {
+        Ok(text) => text,
+        Err(Unreadable::Absent) => {
+            let path = file.display().to_string();
+            return Err(DefinitionError::Unknown {
+                name: name.clone(),
+                path,
+            });
+        }
+        Err(Unreadable::Failed(why)) => return Err(DefinitionError::Invalid(why)),
+    };
+    let prompt = match bounded::text(&prompt, MAX_FILE) {
+        Ok(prompt) => Some(prompt),
+        Err(Unreadable::Absent) => None,
+        Err(Unreadable::Failed(why)) => return Err(DefinitionError::Invalid(why)),
+    };
+    let definition = definition::parse(&file, name, &text, prompt).map_err(DefinitionError::Invalid)?;
+    Ok(Arc::new(definition))
 }
 
 /// The names of the folders in `dir`, sorted. Hidden ones are not ours: `.git`, or the `..data` of mounted configuration.

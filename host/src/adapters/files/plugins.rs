@@ -1,16 +1,18 @@
 //! Plugins in a folder: one folder each, with `plugin.toml` and the component that it names.
 
 use std::{
-    collections::HashMap,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
+use async_trait::async_trait;
 use thiserror::Error;
+use tokio::task;
 
-use super::{agents, bounded, manifest};
+use super::{agents, bounded, manifest, settled};
 use crate::{
-    domain::{ids::PluginName, plugin::Manifest},
-    ports::plugin_source::{FoundPlugin, PluginSource},
+    domain::plugin::Manifest,
+    ports::plugin_source::{Place, PluginSource},
 };
 
 /// The manifest's file name.
@@ -27,10 +29,8 @@ const MAX_COMPONENT: u64 = 256 * 1024 * 1024;
 #[error("{0}")]
 pub struct PluginFileError(String);
 
-/// A manifest's path with what it says or what is wrong with it.
-pub type Listed = (PathBuf, Result<Manifest, PluginFileError>);
-
 /// Where a host looks for plugins: a folder of plugins, or one plugin as its folder or its `plugin.toml`.
+#[derive(Clone)]
 pub struct PluginFolder {
     path: PathBuf,
 }
@@ -57,46 +57,36 @@ impl PluginFolder {
         let paths = folders.into_iter().map(|folder| self.path.join(folder).join(MANIFEST));
         Ok(paths.filter(|path| path.exists()).collect())
     }
-
-    /// Every manifest that is there now, the wrong ones with their errors; of two plugins of one name the second is wrong.
-    /// Components are not read: [`read_plugin`] does that for one plugin at a time.
-    ///
-    /// # Errors
-    /// As [`PluginFolder::manifests`].
-    pub fn list(&self) -> Result<Vec<Listed>, PluginFileError> {
-        let mut seen: HashMap<PluginName, PathBuf> = HashMap::new();
-        let mut list = Vec::new();
-        for path in self.manifests()? {
-            let manifest = read_manifest(&path).and_then(|(manifest, _)| match seen.get(&manifest.name) {
-                Some(first) => Err(PluginFileError(format!(
-                    "{}: name: {} also names a plugin of this name; rename one of the two",
-                    path.display(),
-                    first.display()
-                ))),
-                None => {
-                    seen.insert(manifest.name.clone(), path.clone());
-                    Ok(manifest)
-                }
-            });
-            list.push((path, manifest));
-        }
-        Ok(list)
-    }
 }
 
+#[async_trait]
 impl PluginSource for PluginFolder {
-    fn scan(&self) -> Result<Vec<FoundPlugin>, String> {
-        let found = self
-            .list()
-            .map_err(|error| error.to_string())?
-            .into_iter()
-            .map(|(path, manifest)| FoundPlugin {
-                content: manifest
-                    .and_then(|_| read_plugin(&path))
-                    .map_err(|error| error.to_string()),
+    async fn places(&self) -> Result<Vec<Place>, String> {
+        let folder = self.clone();
+        let look = task::spawn_blocking(move || {
+            let place = |path: PathBuf| Place {
                 origin: path.display().to_string(),
-            });
-        Ok(found.collect())
+                manifest: read_manifest(&path)
+                    .map(|(manifest, _)| manifest)
+                    .map_err(|error| error.to_string()),
+            };
+            let manifests = folder.manifests().map_err(|error| error.to_string())?;
+            Ok(manifests.into_iter().map(place).collect())
+        });
+        look.await
+            .map_err(|error| format!("reading the plugins failed: {error}"))?
+    }
+
+    async fn read(&self, origin: &str, still: Duration) -> Result<(Manifest, Vec<u8>), String> {
+        let path = PathBuf::from(origin);
+        let manifest = path.clone();
+        let files = move || match read_manifest(&manifest) {
+            Ok((_, component)) => vec![manifest.with_file_name(component), manifest.clone()],
+            Err(_) => vec![manifest.clone()],
+        };
+        settled::read(files, still, move || read_plugin(&path))
+            .await?
+            .map_err(|error| error.to_string())
     }
 }
 
@@ -130,6 +120,14 @@ pub fn read_component(path: &Path) -> Result<Vec<u8>, PluginFileError> {
             bounded::Unreadable::Failed(why) => why,
         })
     })
+}
+
+/// The name that a manifest gives its component's file.
+///
+/// # Errors
+/// A manifest that is absent, unreadable or wrong.
+pub fn component_name(manifest: &Path) -> Result<String, PluginFileError> {
+    read_manifest(manifest).map(|(_, component)| component)
 }
 
 fn read_manifest(path: &Path) -> Result<(Manifest, String), PluginFileError> {

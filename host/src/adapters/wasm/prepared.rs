@@ -4,7 +4,7 @@
 //! holds what the component imports and nothing else, and an activation whose capabilities don't cover that is refused.
 //! The Hub's two, which one interface needs, are told apart at each call.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use async_trait::async_trait;
 use tokio::runtime::Handle;
@@ -30,21 +30,44 @@ use crate::{
         capability::{Capability, CapabilitySet},
         ending::Reason,
     },
-    ports::sandbox::{Activated, Activation, ComponentFacts, Prepared, Usage, Verdict},
+    ports::sandbox::{Activated, Activation, ComponentFacts, Making, Prepared, Usage, Verdict},
 };
 
 pub struct WasmPrepared {
     facts: ComponentFacts,
+    making: Making,
     agent: AgentPre<Guest>,
     shared: Arc<Shared>,
 }
 
 impl WasmPrepared {
     /// Link a component. The error is the component's: an export or a type that is not the world's.
-    pub fn link(facts: ComponentFacts, component: &Component, shared: Arc<Shared>) -> Result<WasmPrepared> {
+    pub fn link(
+        facts: ComponentFacts,
+        component: &Component,
+        made: Making,
+        shared: Arc<Shared>,
+    ) -> Result<WasmPrepared> {
+        let began = Instant::now();
         let linker = linker(&shared.engine, &facts.needs)?;
         let agent = AgentPre::new(linker.instantiate_pre(component)?)?;
-        Ok(WasmPrepared { facts, agent, shared })
+        Ok(WasmPrepared {
+            facts,
+            making: Making {
+                linked: began.elapsed(),
+                ..made
+            },
+            agent,
+            shared,
+        })
+    }
+}
+
+/// Unmapping code and the images of memories takes too long for whoever happens to let go of them last.
+impl Drop for WasmPrepared {
+    fn drop(&mut self) {
+        let last = self.agent.clone();
+        self.shared.guests.spawn_blocking(move || drop(last));
     }
 }
 
@@ -74,6 +97,10 @@ fn linker(engine: &Engine, needs: &CapabilitySet) -> Result<Linker<Guest>> {
 impl Prepared for WasmPrepared {
     fn facts(&self) -> &ComponentFacts {
         &self.facts
+    }
+
+    fn making(&self) -> Making {
+        self.making
     }
 
     fn missing(&self, capabilities: &CapabilitySet) -> CapabilitySet {

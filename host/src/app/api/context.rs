@@ -10,17 +10,19 @@ use std::{
 
 use super::{
     access::Access,
+    directory::PluginDirectory,
     forward::Forwarder,
-    types::{Check, PluginRef, PluginView, RunningPlugin},
+    types::{Check, PluginView},
 };
 use crate::{
     app::{metrics::Metrics, verify::Verification},
-    domain::{agent::AgentDefinition, ids::HostName},
-    ports::{definitions::Definitions, hub::HubError, store::Store},
-    services::{
-        election::{Office, Standing},
-        plugins::{PluginStatus, Plugins},
+    domain::ids::HostName,
+    ports::{
+        definitions::{DefinitionFiles, Definitions},
+        hub::HubError,
+        store::Store,
     },
+    services::election::{Office, Standing},
 };
 
 /// For so long a request that the Hub did not answer makes a host less wanted as the leader.
@@ -33,6 +35,8 @@ pub struct ApiContext {
     /// The longest that a request waits for the store.
     pub store_timeout: Duration,
     pub definitions: Arc<dyn Definitions>,
+    /// The same, to be read again.
+    pub definition_files: Arc<dyn DefinitionFiles>,
     pub plugins: Arc<dyn PluginDirectory>,
     pub metrics: Arc<Metrics>,
     pub access: Arc<Access>,
@@ -198,49 +202,5 @@ pub(super) fn check(name: &str, ok: bool, detail: impl Into<String>) -> Check {
         name: name.to_owned(),
         ok,
         detail: detail.into(),
-    }
-}
-
-/// The plugins of this host, as they are shown.
-pub trait PluginDirectory: Send + Sync {
-    /// All of them; `agents` is left empty.
-    fn list(&self) -> Vec<PluginView>;
-
-    /// What would run an agent now, or why nothing can.
-    fn of(&self, definition: &AgentDefinition) -> Result<PluginRef, String>;
-}
-
-impl PluginDirectory for Plugins {
-    fn list(&self) -> Vec<PluginView> {
-        let view = |status: PluginStatus| PluginView {
-            running: status.loaded.as_ref().map(|loaded| RunningPlugin {
-                version: loaded.generation.manifest.version.clone(),
-                generation: loaded.generation.number,
-                digest: loaded.generation.digest.to_string(),
-                capabilities: loaded
-                    .generation
-                    .manifest
-                    .capabilities
-                    .iter()
-                    .map(|c| c.to_string())
-                    .collect(),
-                activations: loaded.activations(),
-            }),
-            name: status.name,
-            origin: status.origin,
-            error: status.error,
-            agents: Vec::new(),
-        };
-        Plugins::list(self).into_iter().map(view).collect()
-    }
-
-    fn of(&self, definition: &AgentDefinition) -> Result<PluginRef, String> {
-        let loaded = self.for_agent(definition)?;
-        let manifest = &loaded.generation.manifest;
-        Ok(PluginRef {
-            name: manifest.name.to_string(),
-            version: manifest.version.clone(),
-            generation: loaded.generation.number,
-        })
     }
 }

@@ -59,7 +59,7 @@ pub async fn readiness(api: &Api) -> ReadyView {
     let mut checks = vec![
         api.state.running_check(),
         store,
-        api.state.plugins_check(&api.plugins.list()),
+        api.state.plugins_check(&api.plugins.list().plugins),
         hub_check(&api.state.hub(), leads),
     ];
     checks.extend(standing.as_ref().map(leader_check));

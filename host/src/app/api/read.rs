@@ -1,7 +1,5 @@
 //! What operators ask.
 
-use std::collections::BTreeMap;
-
 use axum::{Json, extract::State};
 
 use super::{
@@ -10,7 +8,7 @@ use super::{
     error::ApiError,
     hosts,
     probes::readiness,
-    types::{ActivationsView, HubView, PluginCounts, PluginList, StatusView, StoreView},
+    types::{ActivationsView, HubView, PluginCounts, StatusView, StoreView},
     views,
 };
 use crate::services::leader_state;
@@ -24,7 +22,12 @@ pub async fn status(State(api): State<Api>) -> Result<Json<StatusView>, ApiError
     let leader = api.ask(api.store.leadership.leader()).await?;
     let notes = api.ask(leader_state::look(&*api.store.leadership)).await?;
     let breakers = api.ask(api.store.agents.in_backoff(BREAKERS)).await?;
-    let (ready, failed): (Vec<_>, Vec<_>) = api.plugins.list().into_iter().partition(|p| p.running.is_some());
+    let (ready, failed): (Vec<_>, Vec<_>) = api
+        .plugins
+        .list()
+        .plugins
+        .into_iter()
+        .partition(|p| p.running.is_some());
     Ok(Json(StatusView {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         host: api.host.name.to_string(),
@@ -62,18 +65,4 @@ fn hub(sight: HubSight) -> HubView {
         seconds_since_seen: sight.seen.map(|seen| seen.elapsed().as_secs_f64()),
         error: sight.error,
     }
-}
-
-pub async fn plugins(State(api): State<Api>) -> Json<PluginList> {
-    let mut users: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (name, definition) in api.definitions.all() {
-        if let Ok(definition) = definition {
-            users.entry(definition.plugin.to_string()).or_default().push(name);
-        }
-    }
-    let mut plugins = api.plugins.list();
-    for plugin in &mut plugins {
-        plugin.agents = users.remove(&plugin.name).unwrap_or_default();
-    }
-    Json(PluginList { plugins })
 }

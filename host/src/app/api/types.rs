@@ -4,12 +4,17 @@
 //! not know.
 
 mod agents;
+mod plugins;
 mod queue;
 mod verify;
 
 use std::collections::BTreeMap;
 
 pub use agents::{AgentChange, AgentList, AgentRow};
+pub use plugins::{
+    DrainingPlugin, InvalidateAnswer, PluginList, PluginView, ReloadAnswer, ReloadRequest, ReloadSeconds,
+    ReloadedPlugin, RereadAgent, RunningPlugin,
+};
 pub use queue::{DeadAnswer, DeadRequest, ItemList, PriorityView, QueueStatsView};
 use serde::{Deserialize, Serialize};
 pub use verify::{
@@ -297,37 +302,6 @@ pub struct LastRun {
     pub ended: Option<String>,
     pub reason: Option<String>,
     pub detail: String,
-}
-
-/// `GET /api/v1/plugins`.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-pub struct PluginList {
-    pub plugins: Vec<PluginView>,
-}
-
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-pub struct PluginView {
-    pub name: String,
-    /// Where it was read from.
-    pub origin: String,
-    /// What runs; absent if nothing of it does.
-    pub running: Option<RunningPlugin>,
-    /// Why what lies at `origin` is not what runs.
-    pub error: Option<String>,
-    /// Agents whose definitions name it.
-    pub agents: Vec<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-pub struct RunningPlugin {
-    pub version: String,
-    pub generation: u32,
-    /// SHA-256 of the component, hexadecimal.
-    pub digest: String,
-    /// What the manifest asks for.
-    pub capabilities: Vec<String>,
-    /// Of this generation, on this host, since it was loaded.
-    pub activations: u64,
 }
 
 /// A work item: `GET /api/v1/items/{id}`.

@@ -4,6 +4,7 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use anyhow::Context;
+use async_trait::async_trait;
 
 use crate::{
     app::{api::types::ProbeItem, store::wall_clock},
@@ -16,7 +17,7 @@ use crate::{
     },
     ports::{
         definitions::{DefinitionError, Definitions},
-        plugin_source::{FoundPlugin, PluginSource},
+        plugin_source::{Place, PluginSource},
     },
 };
 
@@ -67,21 +68,31 @@ pub enum Behaves {
 
 pub struct ProbePlugin;
 
-impl PluginSource for ProbePlugin {
-    fn scan(&self) -> Result<Vec<FoundPlugin>, String> {
-        let manifest = Manifest {
+impl ProbePlugin {
+    fn manifest() -> Result<Manifest, String> {
+        Ok(Manifest {
             name: plugin_name()?,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             world: WORLD.to_owned(),
             description: "fails when it is told to".to_owned(),
             capabilities: CapabilitySet::default(),
             limits: Default::default(),
-        };
-        let component = wat::parse_str(COMPONENT).map_err(|error| error.to_string())?;
-        Ok(vec![FoundPlugin {
+        })
+    }
+}
+
+#[async_trait]
+impl PluginSource for ProbePlugin {
+    async fn places(&self) -> Result<Vec<Place>, String> {
+        Ok(vec![Place {
             origin: "warren verify".to_owned(),
-            content: Ok((manifest, component)),
+            manifest: ProbePlugin::manifest(),
         }])
+    }
+
+    async fn read(&self, _: &str, _: Duration) -> Result<(Manifest, Vec<u8>), String> {
+        let component = wat::parse_str(COMPONENT).map_err(|error| error.to_string())?;
+        Ok((ProbePlugin::manifest()?, component))
     }
 }
 
@@ -171,9 +182,10 @@ pub fn item(asked: &ProbeItem) -> Result<WorkItem, String> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_probe_is_a_component_and_its_items_name_agents_that_may_be() {
-        assert!(ProbePlugin.scan().unwrap()[0].content.is_ok());
+    #[tokio::test]
+    async fn the_probe_is_a_component_and_its_items_name_agents_that_may_be() {
+        let place = ProbePlugin.places().await.unwrap().remove(0);
+        assert!(place.manifest.is_ok() && ProbePlugin.read(&place.origin, Duration::ZERO).await.is_ok());
         let id = ItemId::fresh().to_string();
         let asked = |agent| ProbeItem { id: id.clone(), agent };
         let last = item(&asked(MOST_AGENTS - 1)).unwrap();

@@ -14,7 +14,7 @@ use crate::{
     },
     ports::{
         clock::Clock,
-        sandbox::{Activated, Activation, ComponentFacts, PrepareError, Prepared, Sandbox, Verdict},
+        sandbox::{Activated, Activation, ComponentFacts, Making, PrepareError, Prepared, Sandbox, Verdict},
     },
 };
 
@@ -113,6 +113,10 @@ struct Watched {
 impl Prepared for Watched {
     fn facts(&self) -> &ComponentFacts {
         self.prepared.facts()
+    }
+
+    fn making(&self) -> Making {
+        self.prepared.making()
     }
 
     fn missing(&self, capabilities: &CapabilitySet) -> CapabilitySet {

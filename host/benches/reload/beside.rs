@@ -1,0 +1,67 @@
+//! Activations at a steady rate, each on what runs at that moment, while something else goes on.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    task::JoinSet,
+    time::{self, Instant, MissedTickBehavior},
+};
+use warren::services::plugins::Plugins;
+
+use super::place::{Place, activate};
+
+/// One in so much time, whether those before are done or not.
+const EVERY: Duration = Duration::from_millis(5);
+
+pub struct Beside {
+    plugins: Arc<Plugins>,
+}
+
+/// What is measured without reloads.
+pub struct Calm {
+    /// Milliseconds.
+    pub p99: f64,
+}
+
+impl Beside {
+    pub fn new(place: &Place) -> Beside {
+        assert_eq!(place.current().generation.manifest.name.as_str(), "p");
+        Beside {
+            plugins: Arc::clone(&place.plugins),
+        }
+    }
+
+    /// How long each activation took, from when it was due, while `work` went on.
+    pub async fn watch(&self, work: impl Future) -> Vec<Duration> {
+        let over = Arc::new(AtomicBool::new(false));
+        let watching = tokio::spawn(steady(Arc::clone(&self.plugins), Arc::clone(&over)));
+        work.await;
+        over.store(true, Ordering::Relaxed);
+        watching.await.unwrap()
+    }
+}
+
+async fn steady(plugins: Arc<Plugins>, over: Arc<AtomicBool>) -> Vec<Duration> {
+    let times = Arc::new(Mutex::new(Vec::new()));
+    let mut running = JoinSet::new();
+    let mut due = time::interval(EVERY);
+    due.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    while !over.load(Ordering::Relaxed) {
+        let due: Instant = due.tick().await;
+        let (plugins, times) = (Arc::clone(&plugins), Arc::clone(&times));
+        running.spawn(async move {
+            let loaded = plugins.list().remove(0).loaded.unwrap().in_use();
+            activate(&*loaded.prepared, "sleep 0").await;
+            times.lock().unwrap().push(due.elapsed());
+        });
+        while running.try_join_next().is_some() {}
+    }
+    running.join_all().await;
+    Arc::into_inner(times).unwrap().into_inner().unwrap()
+}

@@ -1,0 +1,146 @@
+//! Makes machine code of components: from what is kept on disk, or with the compiler, which works for a minute on a large
+//! one.
+//!
+//! Whatever runs on this machine goes first: a few compilations at a time, each on threads of its own that take what cores
+//! others leave. What is kept on disk waits for none of them.
+
+use std::{
+    num::NonZero,
+    path::PathBuf,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use rayon::ThreadPoolBuilder;
+use rustix::process::setpriority_process;
+use tokio::{runtime::Handle, sync::Semaphore};
+use tracing::debug;
+use wasmtime::{Engine, component::Component};
+
+use super::cache::Cache;
+use crate::{
+    domain::{limits::Limits, plugin::Digest},
+    ports::sandbox::{Making, PrepareError},
+};
+
+/// Compilations at a time: a second one, so that a small component need not wait for a large one. Each takes memory, up to
+/// a hundred times its component's size.
+const AT_ONCE: usize = 2;
+
+/// How much the compiler's threads step back, in the kernel's steps from 0 to 19: with this a thread gets a third of what
+/// an ordinary one gets that wants the same core. Enough to let guests go first, and on a machine that is always busy a
+/// compilation still comes to an end.
+const NICE: i32 = 5;
+
+pub struct Compiler {
+    engine: Engine,
+    cache: Option<Arc<Cache>>,
+    /// What components may start with.
+    maxima: Limits,
+    turns: Semaphore,
+    /// Where threads wait for it: a runtime that ends without waiting for them.
+    runtime: Handle,
+}
+
+impl Compiler {
+    pub fn new(engine: &Engine, cache_dir: Option<PathBuf>, maxima: Limits, runtime: Handle) -> Compiler {
+        Compiler {
+            engine: engine.clone(),
+            cache: cache_dir.and_then(|folder| Cache::open(folder, engine)).map(Arc::new),
+            maxima,
+            turns: Semaphore::new(AT_ONCE),
+            runtime,
+        }
+    }
+
+    /// Machine code for the component with this digest, and how long that took. Dropping the future does not end a
+    /// compilation that has begun; what it makes is kept on disk.
+    pub async fn compile(&self, digest: Digest, component: Vec<u8>) -> Result<(Component, Making), PrepareError> {
+        let mut making = Making::default();
+        let began = Instant::now();
+        if let Some(kept) = self.kept(digest).await? {
+            making.cached = true;
+            making.compiled = began.elapsed();
+            return Ok((kept, making));
+        }
+        let waiting = Instant::now();
+        let turn = self.turns.acquire().await;
+        let _turn = turn.map_err(|_| PrepareError::Host("the compiler is closed".to_owned()))?;
+        making.waited = waiting.elapsed();
+        let compiling = Instant::now();
+        // Whoever had the turn may have compiled the very same.
+        let kept = if making.waited > Duration::from_millis(1) {
+            self.kept(digest).await?
+        } else {
+            None
+        };
+        making.cached = kept.is_some();
+        let compiled = match kept {
+            Some(kept) => kept,
+            None => self.compile_anew(digest, component).await?,
+        };
+        making.compiled = compiling.elapsed();
+        Ok((compiled, making))
+    }
+
+    async fn kept(&self, digest: Digest) -> Result<Option<Component>, PrepareError> {
+        let Some(cache) = self.cache.clone() else {
+            return Ok(None);
+        };
+        let engine = self.engine.clone();
+        let load = self.runtime.spawn_blocking(move || cache.load(&engine, digest));
+        load.await.map_err(|error| PrepareError::failed(&error))
+    }
+
+    async fn compile_anew(&self, digest: Digest, component: Vec<u8>) -> Result<Component, PrepareError> {
+        let (engine, cache) = (self.engine.clone(), self.cache.clone());
+        let compile = self.runtime.spawn_blocking(move || {
+            let artifact = precompile(&engine, &component)?;
+            if let Some(cache) = cache {
+                cache.store(digest, &artifact);
+            }
+            // SAFETY: the bytes come from this engine's compiler, a few lines above.
+            #[allow(unsafe_code)]
+            let compiled = unsafe { Component::deserialize(&engine, &artifact) };
+            Ok(compiled)
+        });
+        let compiled = compile.await.map_err(|error| PrepareError::failed(&error))??;
+        compiled.map_err(|error| self.too_large(&error))
+    }
+
+    /// What is left to go wrong with sound code is the pool's limits.
+    fn too_large(&self, error: &wasmtime::Error) -> PrepareError {
+        let Limits {
+            memory,
+            table_elements,
+            instances,
+            memories,
+            ..
+        } = self.maxima;
+        PrepareError::TooLarge(format!(
+            "it starts with more than the operator's maxima (memory {memory}, table elements {table_elements}, \
+             instances {instances}, memories {memories}): {error:#}"
+        ))
+    }
+}
+
+/// Validate and compile, on threads that are there for this alone.
+fn precompile(engine: &Engine, component: &[u8]) -> Result<Vec<u8>, PrepareError> {
+    let threads = ThreadPoolBuilder::new()
+        .num_threads(thread::available_parallelism().map_or(1, NonZero::get))
+        .thread_name(|n| format!("warren-compile-{n}"))
+        .start_handler(|_| step_back())
+        .build()
+        .map_err(|error| PrepareError::Host(format!("the compiler can't start its threads: {error}")))?;
+    threads
+        .install(|| engine.precompile_component(component))
+        .map_err(|error| PrepareError::Invalid(format!("it is not a valid component: {error:#}")))
+}
+
+/// This thread's priority is its own: on Linux "the process" is the thread that asks.
+fn step_back() {
+    if let Err(error) = setpriority_process(None, NICE) {
+        debug!(%error, "the compiler's thread competes with all others");
+    }
+}
