@@ -6,7 +6,10 @@ use warren::{
         ids::AgentName,
         work_item::{ItemState, WorkItem},
     },
-    ports::{agent_records::AgentItems, work_queue::Enqueued},
+    ports::{
+        agent_records::AgentItems,
+        work_queue::{Completion, Enqueued},
+    },
 };
 
 use super::{harness::Harness, support::*};
@@ -197,4 +200,34 @@ pub async fn counts_endings<H: Harness>() {
         endings.into_iter().collect::<Vec<_>>(),
         [(Reason::Ok, 2), (Reason::GuestError, 1)]
     );
+}
+
+pub async fn remembers_what_a_good_end_said<H: Harness>() {
+    let harness = H::fresh(policy()).await;
+    let store = harness.store();
+    for (said, noted) in [
+        ("said hello", "said hello"),
+        ("", "ok"),
+        ("two\n\tlines", "lines"),
+        ("and\tmore", "more"),
+        ("", "ok"),
+    ] {
+        let item = direct("a");
+        add_ready(&store, &item).await;
+        let claimed = claim_item(&store, &item).await;
+        let end = Completion {
+            generation: Some("echo@1".to_owned()),
+            ..completion(&claimed, Ending::new(Reason::Ok, said))
+        };
+        store.queue.complete(&end).await.unwrap();
+        let agent = known(&store, "a").await;
+        assert_eq!(
+            (agent.last_reason, agent.last_detail.as_str()),
+            (Some(Reason::Ok), said)
+        );
+        let record = record(&store, item.id).await;
+        assert!(record.note.contains(noted), "{said:?}: {record:?}");
+        assert_eq!((record.state, record.reason), (ItemState::Done, Some(Reason::Ok)));
+    }
+    assert_eq!(known(&store, "a").await.endings.get(&Reason::Ok), Some(&5));
 }

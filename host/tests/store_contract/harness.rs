@@ -39,7 +39,7 @@ macro_rules! contract {
         mod $adapter {
             $crate::cases! { $harness;
                 agents: is_found_by_id_and_name, lists_in_pages, pause_holds_and_resume_releases, counts_endings,
-                    changes_of_pause_are_events, one_that_is_not_known_is_paused_ahead, tells_how_many_items_are_where;
+                    remembers_what_a_good_end_said, changes_of_pause_are_events, one_that_is_not_known_is_paused_ahead, tells_how_many_items_are_where;
                 bounds: refuses_at_the_limit_and_says_it, room_shrinks_and_comes_back, requeue_respects_the_limit;
                 breaker: opens_and_skips, direct_items_wait_for_it, is_checked_at_claim, gives_one_probe,
                     failed_probe_opens_longer, uncounted_probe_frees_the_permit, faults_of_others_never_count,

@@ -1,6 +1,6 @@
 //! Agents: all of them in pages, and one with all that is known of it.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use axum::{Json, extract::State};
 
@@ -25,9 +25,11 @@ use crate::{
 
 const LIMIT: u32 = 100;
 const LARGEST_LIMIT: u32 = 500;
-/// Items of an agent that are read, and those that are shown.
+/// Items of an agent that are read at either end, and those that are shown.
 const ITEMS: u32 = 100;
 const SHOWN_ITEMS: usize = 20;
+/// Pages of the store (some 1,000 items each) in which they are sought: together a few ms of its time.
+const SEARCHED_PAGES: usize = 4;
 /// Under whose id an entry is buried that names no agent.
 const UNREADABLE: &str = "unreadable";
 
@@ -248,15 +250,37 @@ pub async fn show(State(api): State<Api>, Segment(asked): Segment) -> Result<Jso
     }))
 }
 
-/// What is not done yet first, then the newest of what is.
+/// What is not done yet first, then the newest of what is. A store may hold millions of items: its newest are searched,
+/// and its oldest, which have waited longest.
 async fn items_of(api: &Api, agent: &AgentId) -> Result<Vec<ItemRecord>, ApiError> {
-    let filter = ItemFilter {
-        agent: Some(agent.clone()),
-        limit: ITEMS,
-        ..ItemFilter::default()
-    };
-    let mut items = api.ask(api.store.queue.items(&filter)).await?;
+    let (mut items, more) = search(api, agent, false).await?;
+    if more {
+        let (oldest, _) = search(api, agent, true).await?;
+        items.extend(oldest.into_iter().rev());
+        let mut seen = HashSet::new();
+        items.retain(|item| seen.insert(item.item.id));
+    }
     items.sort_by_key(|item| matches!(item.state, ItemState::Done | ItemState::Dead));
     items.truncate(SHOWN_ITEMS);
     Ok(items)
+}
+
+/// An agent's items at one end of the order of enqueueing, and whether there are others that were not looked at.
+async fn search(api: &Api, agent: &AgentId, oldest_first: bool) -> Result<(Vec<ItemRecord>, bool), ApiError> {
+    let mut filter = ItemFilter {
+        agent: Some(agent.clone()),
+        limit: ITEMS,
+        oldest_first,
+        ..ItemFilter::default()
+    };
+    let mut found = Vec::new();
+    for _ in 0..SEARCHED_PAGES {
+        let page = api.ask(api.store.queue.page(&filter)).await?;
+        found.extend(page.items);
+        filter.after = page.next;
+        if page.next.is_none() || found.len() >= ITEMS as usize {
+            break;
+        }
+    }
+    Ok((found, filter.after.is_some()))
 }

@@ -11,7 +11,7 @@ use crate::{
         time::UnixMillis,
         work_item::{ItemRecord, ItemState, TaskType},
     },
-    ports::agent_records::AgentRecord,
+    ports::agent_records::{AgentItems, AgentRecord},
 };
 
 /// What is known of an agent; what is absent is not known.
@@ -22,7 +22,7 @@ pub struct Facts<'a> {
     pub record: Option<&'a AgentRecord>,
     /// An operator has paused it although there is no record yet.
     pub paused_ahead: bool,
-    /// Not done yet first.
+    /// Those that were found, not done yet first.
     pub items: &'a [ItemRecord],
 }
 
@@ -64,13 +64,25 @@ pub fn sentences(facts: &Facts<'_>) -> Vec<String> {
     let stopped = !why.is_empty();
     let pending: Vec<_> = facts.items.iter().filter(|item| !ended(item)).collect();
     why.extend(pending.iter().map(|item| of_item(item)));
-    if let (Some(record), true) = (facts.record, pending.is_empty()) {
+    let known = facts.record.map_or(0, |record| unfinished(&record.items));
+    if known > pending.len() as u64 {
+        why.push(format!(
+            "{known} of its items are not done; {} are shown here: `warren queue list --agent` goes through all.",
+            pending.len()
+        ));
+    }
+    if let (Some(record), true, 0) = (facts.record, pending.is_empty(), known) {
         why.extend(last(record));
         if !stopped {
             why.push("Nothing stands in its way: it runs when the Hub has something for it.".to_owned());
         }
     }
     why
+}
+
+/// As the store counts them.
+fn unfinished(items: &AgentItems) -> u64 {
+    u64::from(items.active) + items.queued + items.waiting + items.held + items.behind_breaker
 }
 
 fn ended(item: &ItemRecord) -> bool {

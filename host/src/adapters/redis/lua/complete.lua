@@ -35,16 +35,26 @@ local function ended_before(id, token)
   return stale
 end
 
--- The common case: a plain agent's activation went well, with nothing to be said about it.
-local function end_plain(n, id, token, text, generation)
+-- What stands behind the times in the record of an agent that ended well, and of which this is said.
+local function end_of(a, detail)
+  if detail == '' then return 'o' .. sub(a, 110) end
+  local before, behind = match(a, '^([^\t\n]*\t[^\t\n]*\t)[^\t\n]*(\t[^\t\n]*\n)', 110)
+  return before and '-' .. before .. 'ok' .. behind .. detail
+end
+
+-- The common case: a plain agent's activation went well.
+local function end_plain(n, at, id, token, text)
   local line, a, agent = lines[n], known[agents[n]], sub(agents[n], 2)
   if met[agent] or not a or byte(a) ~= 98 or find(a, id, 2, true) ~= 2 or byte(text, -1) ~= 10 then return nil end
+  local last = end_of(a, ARGV[at + 3])
+  if not last then return nil end
   local started, times = sub(a, 39, 53), byte(a, 108)
   local healthy = find(a, NEVER, 84, true) == 84 and now_text or sub(a, 84, 98)
   -- How often it ended well, and once more.
   times = times < 57 and sub(a, 99, 107) .. string.char(times + 1) or format('%010d', sub(a, 99, 108) + 1)
-  set(agents[n], 'p\n' .. started .. now_text .. started .. healthy .. times .. 'o' .. sub(a, 110))
-  set(asked[n], 'e\t' .. token .. '\t\t\t\t\t' .. generation .. '\t\tok\t' .. now_text .. '\t\t\t' .. sub(text, line) .. 'ok')
+  set(agents[n], 'p\n' .. started .. now_text .. started .. healthy .. times .. last)
+  set(asked[n], 'e\t' .. token .. '\t\t\t\t\t' .. ARGV[at + 5] .. '\t\tok\t' .. now_text .. '\t\t\t' .. sub(text, line)
+    .. ARGV[at + 4])
   local leases = for_key(removed, LEASES)
   leases[#leases + 1], done_now[#done_now + 1] = id, id
   acting[agent] = false
@@ -110,7 +120,7 @@ local function one(at)
   local text = known[asked[n]]
   if not text or sub(text, 1, 38) ~= 'a\t' .. token then return ended_before(id, token) end
   local answer
-  if ARGV[at + 2] == '0000ok' and ARGV[at + 3] == '' and ARGV[at + 5] ~= '' then answer = end_plain(n, id, token, text, ARGV[at + 5]) end
+  if ARGV[at + 2] == '0000ok' and ARGV[at + 5] ~= '' then answer = end_plain(n, at, id, token, text) end
   return answer or end_item(id, at)
 end
 

@@ -10,7 +10,6 @@ use crate::domain::{
     limits::LimitOverrides,
     work_item::{Priority, WorkItem},
 };
-use crate::ports::agent_records::AgentItems;
 
 const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 
@@ -242,5 +241,23 @@ fn ordinals_read_as_people_say_them() {
         [
             "1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "22nd", "103rd", "111th"
         ]
+    );
+}
+
+#[test]
+fn items_that_were_not_found_are_told_of() {
+    let mut record = record();
+    record.items.queued = 3;
+    let said = why(Some(&record), &[item(ItemState::Queued)]);
+    assert_says(
+        &said,
+        &["3 of its items are not done; 1 are shown", "warren queue list --agent"],
+    );
+    let said = why(Some(&record), &[]);
+    assert_says(&said, &["3 of its items are not done; 0 are shown"]);
+    assert!(!said.contains("Nothing stands in its way"), "{said}");
+    assert!(
+        !why(Some(&record), &[const { ItemState::Queued }; 3].map(item)).contains("are shown"),
+        "{said}"
     );
 }
