@@ -8,7 +8,7 @@
 //! | 1 renewal not atomic, its answer ignored | `election::a_fenced_renewal_ends_the_term`; `store_contract::leadership::renewals_are_fenced` |
 //! | 2 leadership as a flag that stays | `election::{a_leader_whose_renewals_hang_steps_down_at_its_deadline, a_clock_that_jumps_ends_the_term_at_once, nobody_hears_of_a_leader_whose_work_is_slow_to_stop}` |
 //! | 3 a stale leader enqueues | `poller::{a_poll_that_outlasts_the_term_enqueues_nothing, a_fenced_enqueue_ends_the_term}`; `store_contract::leadership::fenced_enqueue` |
-//! | 4 no timeout on calls to the store | `election::a_leader_whose_renewals_hang_steps_down_at_its_deadline`, `dispatch::a_claim_that_hangs_is_made_again`, `runner::a_completion_that_hangs_frees_the_slot_with_the_claim`, `sweeps::a_sweep_that_hangs_is_given_up` |
+//! | 4 no timeout on calls to the store | `election::a_leader_whose_renewals_hang_steps_down_at_its_deadline`, `dispatch::a_claim_that_hangs_is_made_again`, `runner::a_completion_that_hangs_keeps_no_slot_and_its_place_no_longer_than_the_claim`, `sweeps::a_sweep_that_hangs_is_given_up` |
 //! | 5 two processes of one name both lead | `election::two_processes_of_one_name_do_not_both_lead` |
 //! | 6 start-up work without renewals | `election::the_first_renewal_waits_for_nothing` |
 //! | 7 release first, stop second | `election::{shutdown_joins_the_work_before_it_releases, a_bid_that_wins_during_shutdown_is_given_back}`, `poller::shutdown_cuts_the_long_poll` |

@@ -224,7 +224,7 @@ fn integer(value: &Value) -> u64 {
     text(value).parse().unwrap_or(0)
 }
 
-/// The script that a function of a host's library is: `warren_<digest>_<script>`.
+/// The script that a function of a host's library is: `warren_<prefix>_<content>_<script>`.
 pub fn name(function: &str) -> &str {
-    function.splitn(3, '_').nth(2).unwrap_or(function)
+    function.splitn(4, '_').nth(3).unwrap_or(function)
 }

@@ -190,10 +190,10 @@ async fn a_completion_that_hangs_keeps_no_slot_and_its_place_no_longer_than_the_
     let since = Instant::now();
     rig.submit(&item("b", TaskType::Direct)).await;
     eventually("the slot is used again", || *rig.seen.started.lock().unwrap() == 2).await;
-    assert!(since.elapsed() < seconds(1), "{:?}", since.elapsed());
+    assert!(since.elapsed() < ITEM.length / 2, "{:?}", since.elapsed());
     rig.submit(&item("c", TaskType::Direct)).await;
     eventually("a place is free again", || *rig.seen.started.lock().unwrap() == 3).await;
-    assert!(since.elapsed() > seconds(1), "{:?}", since.elapsed());
+    assert!(since.elapsed() > ITEM.length / 2, "{:?}", since.elapsed());
     assert!(since.elapsed() <= ITEM.length + seconds(3), "{:?}", since.elapsed());
     assert!(rig.faulty.calls("complete") > 5, "it did not give up before");
 }
