@@ -151,9 +151,12 @@ async fn a_host_that_drains_says_so_at_once() {
     beating.draining.cancel();
     let since = Instant::now();
     eventually("it beats again", || rig.faulty.calls("beat") == 2).await;
-    time::sleep(Duration::from_millis(50)).await;
     assert!(since.elapsed() < seconds(1));
-    assert_eq!(known(&rig).await[0].state, HostState::Draining);
+    // The store's threads keep their own time: the beat is there when it is.
+    while known(&rig).await[0].state != HostState::Draining {
+        assert!(since.elapsed() < seconds(3), "not before the next beat");
+        time::sleep(Duration::from_millis(10)).await;
+    }
     time::sleep(seconds(9)).await;
     assert!(rig.faulty.calls("beat") <= 6, "and goes on at its pace");
     assert_eq!(known(&rig).await[0].state, HostState::Draining);
