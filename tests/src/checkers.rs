@@ -14,6 +14,8 @@ mod timelines;
 
 use std::{fmt, time::Duration};
 
+pub use stock::resumed;
+
 use crate::{
     cluster,
     history::{Record, StoreCall, What},

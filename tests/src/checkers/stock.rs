@@ -50,6 +50,15 @@ fn acknowledged<'a>(history: &'a [Record], item: &str, since: At) -> Option<&'a 
     })
 }
 
+/// Whether every host has asked the store for something since all calmed down. One that has nothing to do asks every few
+/// seconds only: a history that ends sooner says nothing of it.
+pub fn resumed(history: &[Record]) -> bool {
+    let mut calms = history
+        .iter()
+        .filter(|record| record.what == What::Nemesis(Nemesis::Calm));
+    calms.all(|calm| idle(history, calm).is_empty())
+}
+
 /// Hosts that were started and did nothing any more once it was calm.
 fn idle(history: &[Record], calm: &Record) -> Vec<Violation> {
     let mut hosts: Vec<&Record> = Vec::new();
@@ -73,6 +82,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::history::StoreCall;
 
     #[test]
     fn what_was_copied_or_came_later_must_be_there_after_a_failover() {
@@ -120,10 +130,15 @@ mod tests {
             host: "h1".to_owned(),
             what,
         };
-        let history = [
+        let mut history = vec![
             record(1, What::Nemesis(Nemesis::Started)),
             record(2, What::Nemesis(Nemesis::Calm)),
         ];
+        assert!(!resumed(&history));
         assert_eq!(check(&history)[0].promise, "I7");
+        let (recovered, whole) = (Vec::new(), true);
+        history.push(record(3, What::Store(StoreCall::Sweep { recovered, whole })));
+        assert!(resumed(&history));
+        assert!(check(&history).is_empty());
     }
 }

@@ -1,11 +1,16 @@
 //! What there is to see of a cluster once all has calmed down, for its history.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    thread,
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
 
 use super::Cluster;
 use crate::{
+    SOON, checkers,
     history::{HubEffect, What},
     hub::HubProcess,
 };
@@ -15,6 +20,11 @@ impl Cluster {
     /// should have calmed down.
     #[track_caller]
     pub fn take_stock(&self) {
+        // Not one more panic: a host that does nothing is the checkers' to name.
+        let given_up = Instant::now() + SOON;
+        while !checkers::resumed(&self.recorder.history()) && Instant::now() < given_up {
+            thread::sleep(Duration::from_millis(200));
+        }
         for effect in effects(&self.hub) {
             self.recorder.note("", What::Effect(effect));
         }
