@@ -44,6 +44,7 @@ use crate::{
         sandbox::Sandbox,
         store::Store,
         telemetry::Telemetry,
+        workspaces::Workspaces,
     },
     services::{
         budget::Budget,
@@ -77,6 +78,7 @@ pub struct Parts {
     /// The same, to be read again.
     pub definition_files: Arc<dyn DefinitionFiles>,
     pub plugins: Arc<Plugins>,
+    pub workspaces: Arc<dyn Workspaces>,
     pub claims: Arc<Claims>,
     pub guest_services: GuestServices,
     pub verification: Arc<Verification>,
@@ -124,6 +126,7 @@ impl Parts {
             guest_threads: config.runner.threads(),
             ..SandboxConfig::default()
         })?;
+        let workspaces = sandbox.workspaces();
         let sandbox: Arc<dyn Sandbox> = Arc::new(sandbox);
         let plugins = Arc::new(Plugins::new(
             Arc::clone(&sandbox),
@@ -169,6 +172,7 @@ impl Parts {
             definitions: Arc::clone(&definition_files) as Arc<_>,
             definition_files,
             plugins,
+            workspaces,
             claims,
             guest_services,
             verification: Arc::new(verification),
@@ -238,6 +242,9 @@ impl Parts {
             definitions: Arc::clone(&self.definitions),
             definition_files: Arc::clone(&self.definition_files),
             plugins: Arc::clone(&self.plugins) as Arc<dyn PluginDirectory>,
+            workspaces: Arc::clone(&self.workspaces),
+            default_limits: config.limits.limits(),
+            max_limits: config.limits.maxima(),
             metrics: Arc::clone(&self.metrics),
             access: Arc::clone(&self.access),
             verification: Arc::clone(&self.verification),

@@ -4,7 +4,8 @@
 //! implementation of the interface on top of cap-std. A call comes in at `descriptor`; `session` says what the activation
 //! may do and lends it a thread that may wait for the disk; `path` walks to the place; `changes` and `content` do it, with
 //! the accounts (`usage`) held, so that no two handles, streams or activations can pass the quota side by side.
-//! `streams` and `listing` are what a guest reads and writes piece by piece, `tree` measures and empties.
+//! `streams` and `listing` are what a guest reads and writes piece by piece, `tree` measures and empties; `operators` is for
+//! those who run the host.
 //!
 //! An agent without a grant has no directory, and a guest that asks for none costs nothing.
 
@@ -40,13 +41,14 @@ mod facts;
 mod failure;
 mod handles;
 mod listing;
+mod operators;
 mod path;
 pub mod session;
 mod streams;
 mod tree;
 mod usage;
 
-pub use self::descriptor::add_to_linker;
+pub use self::{descriptor::add_to_linker, operators::OperatedWorkspaces};
 
 /// For nobody but the host's own user.
 const MODE: u32 = 0o700;

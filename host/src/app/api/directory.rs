@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::types::{DrainingPlugin, PluginList, PluginRef, PluginView, ReloadSeconds, ReloadedPlugin, RunningPlugin};
 use crate::{
-    domain::{agent::AgentDefinition, ids::PluginName},
+    domain::{agent::AgentDefinition, ids::PluginName, limits::LimitOverrides},
     services::plugins::{Change, LoadedPlugin, PluginStatus, Plugins, ReloadError, Reloaded, Took},
 };
 
@@ -15,6 +15,9 @@ pub trait PluginDirectory: Send + Sync {
 
     /// What would run an agent now, or why nothing can.
     fn of(&self, definition: &AgentDefinition) -> Result<PluginRef, String>;
+
+    /// What the manifest of that plugin says of limits, or why nothing can run the agent.
+    fn limits(&self, definition: &AgentDefinition) -> Result<LimitOverrides, String>;
 
     /// Read one again, or all.
     async fn reload(&self, only: Option<&PluginName>) -> Result<Vec<ReloadedPlugin>, ReloadError>;
@@ -51,6 +54,10 @@ impl PluginDirectory for Plugins {
             version: manifest.version.clone(),
             generation: loaded.generation.number,
         })
+    }
+
+    fn limits(&self, definition: &AgentDefinition) -> Result<LimitOverrides, String> {
+        Ok(self.for_agent(definition)?.generation.manifest.limits.clone())
     }
 
     async fn reload(&self, only: Option<&PluginName>) -> Result<Vec<ReloadedPlugin>, ReloadError> {
