@@ -112,8 +112,13 @@ impl Workspaces {
                 let name = directory_name(agent);
                 let path = self.folder.join(&name);
                 let opened = self.open_directory(&name).map_err(Failure::from);
-                let workspace = opened.and_then(|dir| Workspace::measure(dir, agent));
-                Arc::new(workspace.map_err(|failure| format!("the workspace {}: {failure}", path.display()))?)
+                let measured = opened.and_then(Workspace::measure);
+                let (workspace, refused) =
+                    measured.map_err(|failure| format!("the workspace {}: {failure}", path.display()))?;
+                for refused in refused {
+                    warn!(%agent, "{refused}");
+                }
+                Arc::new(workspace)
             }
         };
         // Also at the beginning: the host may have been killed before it came to that at the end.
@@ -179,17 +184,16 @@ impl Slot {
 }
 
 impl Workspace {
-    fn measure(dir: Dir, agent: &AgentId) -> Result<Workspace, Failure> {
+    /// With what agents can't use of it, in words.
+    fn measure(dir: Dir) -> Result<(Workspace, Vec<String>), Failure> {
         let found = facts::of_open(&dir)?;
         let measured = tree::measure(&dir, found.device)?;
-        for refused in &measured.refused {
-            warn!(%agent, "{refused}");
-        }
-        Ok(Workspace {
+        let workspace = Workspace {
             root: Arc::new(handles::OpenDirectory { dir, _permit: None }),
             place: (found.device, found.id),
             usage: Mutex::new(Usage::measured(measured.bytes, measured.entries)),
-        })
+        };
+        Ok((workspace, measured.refused))
     }
 
     fn root(&self) -> Arc<handles::OpenDirectory> {

@@ -103,7 +103,7 @@ impl Workspaces {
         let mut state = slot.state();
         let workspace = match state.workspace.upgrade() {
             Some(workspace) => workspace,
-            None => Arc::new(Workspace::measure(dir, agent).map_err(failed)?),
+            None => Arc::new(Workspace::measure(dir).map_err(failed)?.0),
         };
         call(&workspace, &mut state).map(Some)
     }
