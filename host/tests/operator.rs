@@ -39,6 +39,7 @@ use std::{
 use async_trait::async_trait;
 use reqwest::{Method, RequestBuilder};
 use tempfile::TempDir;
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use warren::{
     adapters::{
@@ -169,11 +170,17 @@ struct Served {
     sqlite: SqliteStore,
     store: Store,
     stop: CancellationToken,
-    server: tokio::task::JoinHandle<anyhow::Result<()>>,
+    server: JoinHandle<anyhow::Result<()>>,
     /// What the election would say and hear.
     seat: Seat,
     context: Arc<ApiContext>,
     folder: TempDir,
+}
+
+/// Everything, from the start.
+fn serve(listener: TcpListener, context: &Arc<ApiContext>, stop: &CancellationToken) -> JoinHandle<anyhow::Result<()>> {
+    let (_, answers) = watch::channel(api::whole(Arc::clone(context), stop.clone()));
+    tokio::spawn(api::serve(listener, answers, stop.clone()))
 }
 
 impl Served {
@@ -227,7 +234,7 @@ impl Served {
             forwarder: Forwarder::new(Secret::from(TOKEN.to_owned())).unwrap(),
         });
         let stop = CancellationToken::new();
-        let server = tokio::spawn(api::serve(listener, Arc::clone(&context), stop.clone()));
+        let server = serve(listener, &context, &stop);
         Served {
             address,
             state,
@@ -273,7 +280,7 @@ impl Served {
         between().await;
         self.stop = CancellationToken::new();
         let listener = api::listen(self.address).await.unwrap();
-        self.server = tokio::spawn(api::serve(listener, Arc::clone(&self.context), self.stop.clone()));
+        self.server = serve(listener, &self.context, &self.stop);
     }
 
     /// A change, with the token.

@@ -87,12 +87,13 @@ impl Services {
         };
         let context = Arc::new(context(&folder, store, &config, metrics, sandbox, address));
         let stop = CancellationToken::new();
+        let (_, answers) = watch::channel(api::whole(context, stop.clone()));
         Services {
             address,
             renewals,
             tasks: [
                 tokio::spawn(election.run(stop.clone())),
-                tokio::spawn(api::serve(listener, context, stop.clone())),
+                tokio::spawn(api::serve(listener, answers, stop.clone())),
             ],
             stop,
             _folder: folder,

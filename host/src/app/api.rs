@@ -81,8 +81,11 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-pub use self::starting::serve_starting;
 use self::{access::guard, context::ApiContext, error::ApiError, query::Params};
+pub use self::{
+    server::{Routers, serve},
+    starting::starting,
+};
 use crate::ports::store::StoreError;
 
 /// The longest that a request may wait for something to happen.
@@ -170,23 +173,22 @@ pub async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     })
 }
 
-/// Serve until `stop`, then finish what is being answered.
-pub async fn serve(mut listener: TcpListener, context: Arc<ApiContext>, stop: CancellationToken) -> anyhow::Result<()> {
+/// Everything that a host answers. `stop` ends requests that wait.
+pub fn whole(context: Arc<ApiContext>, stop: CancellationToken) -> Routers {
     let access = Arc::clone(&context.access);
     let checked = middleware::from_fn_with_state(access, guard);
     let api = Api {
         context,
-        stop: stop.clone(),
+        stop,
         waiting: Arc::new(Semaphore::new(MOST_WAITING)),
     };
-    let routers = server::Routers {
+    Routers {
         reserved: monitoring()
             .fallback(busy)
             .with_state(api.clone())
             .layer(checked.clone()),
         all: router(api).layer(checked),
-    };
-    server::serve(&mut listener, routers, stop).await
+    }
 }
 
 /// What monitoring asks, which is answered when there is no place for anything else.

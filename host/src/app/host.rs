@@ -13,7 +13,10 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow};
-use tokio::{net::TcpListener, sync::Notify, task, time};
+use tokio::{
+    sync::{Notify, watch},
+    task, time,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, info, warn};
 
@@ -102,7 +105,7 @@ impl Host {
     pub async fn start(config: &Config) -> anyhow::Result<Host> {
         open_files::allow_enough();
         // The port first: it is the likeliest thing to be taken, and nothing needs undoing yet.
-        let mut listener = api::listen(config.api.listen).await?;
+        let listener = api::listen(config.api.listen).await?;
         let address = listener.local_addr().context("the API's address")?;
         make_data_dir(config)?;
         let token = token::load_or_create(config)?;
@@ -113,14 +116,23 @@ impl Host {
             access: Arc::new(Access::new(address, config.api.hosts.clone(), &token)),
             token,
         };
-        let opened = open_store(config, &basics, &mut listener).await?;
+        // While the store is opened, the API says what is waited for.
+        let starting = api::starting(Arc::clone(&basics.state), Arc::clone(&basics.access));
+        let (answers, answered) = watch::channel(starting);
+        let mut serving = Stage::new("serving");
+        serving.spawn("api", |stop| api::serve(listener, answered, stop));
+        let opened = tokio::select! {
+            opened = OpenStore::open(config, &basics.name, Arc::clone(&basics.clock), &basics.state) => opened?,
+            fault = serving.fault() => return Err(fault),
+        };
         let description = opened.description().to_owned();
         let parts = Parts::make(config, basics, opened)?;
+        answers.send_replace(api::whole(parts.api_context(config)?, serving.stopping()));
         let name = parts.name.clone();
         let host = Host {
             address,
             state: Arc::clone(&parts.state),
-            serving: parts.serve(config, listener)?,
+            serving,
             keeping: parts.keep(config),
             running: Stage::new("running"),
             coordinating: Stage::new("coordinating"),
@@ -244,20 +256,6 @@ impl Host {
     }
 }
 
-/// Open the store; while that takes, the API says what is waited for.
-async fn open_store(config: &Config, basics: &Basics, listener: &mut TcpListener) -> anyhow::Result<OpenStore> {
-    let stop = CancellationToken::new();
-    let open = async {
-        // Also an error ends the waiting.
-        let _opened = stop.clone().drop_guard();
-        OpenStore::open(config, &basics.name, Arc::clone(&basics.clock), &basics.state).await
-    };
-    let (state, access) = (Arc::clone(&basics.state), Arc::clone(&basics.access));
-    let (opened, served) = tokio::join!(open, api::serve_starting(listener, state, access, stop.clone()));
-    served?;
-    opened
-}
-
 /// Say at the start which definitions are wrong, not only once the Hub names their agents.
 async fn report_definitions(definitions: Arc<dyn Definitions>) -> anyhow::Result<()> {
     let all = task::spawn_blocking(move || definitions.all())
@@ -315,14 +313,6 @@ fn leader_tasks(config: &Config, parts: &Parts, intake: &Arc<Intake>, ended: Arc
 }
 
 impl Parts {
-    /// The API, on a port that is bound already.
-    fn serve(&self, config: &Config, listener: TcpListener) -> anyhow::Result<Stage> {
-        let mut stage = Stage::new("serving");
-        let context = self.api_context(config)?;
-        stage.spawn("api", |stop| api::serve(listener, context, stop));
-        Ok(stage)
-    }
-
     /// Read and compile the plugins. A store that is away for a moment, and can't number them, is waited for.
     async fn load_plugins(&self) -> anyhow::Result<()> {
         let mut told = false;

@@ -122,12 +122,13 @@ async fn reach(config: &RedisConfig, state: &HostState) -> anyhow::Result<RedisS
             }
             Err(error @ ConnectError::Unavailable { .. }) => {
                 let text = error.to_string();
+                // First what can be asked, then what is told: who reads the log may ask at once.
+                state.store_awaited(text.clone());
                 if text == told {
                     debug!(error = text, "store_not_reached");
                 } else {
                     warn!(error = text, "waiting for the store; trying again every {TRY_EVERY:?}");
                 }
-                state.store_awaited(text.clone());
                 told = text;
             }
             Err(error) => return Err(error.into()),

@@ -35,6 +35,11 @@ impl Stage {
         self.tasks.spawn(async move { (task, running.await) });
     }
 
+    /// Cancelled when the stage is asked to stop.
+    pub fn stopping(&self) -> CancellationToken {
+        self.stop.child_token()
+    }
+
     /// Resolves when a task has ended by itself, with what there is to say about it. Safe to cancel.
     pub async fn fault(&mut self) -> anyhow::Error {
         match self.tasks.join_next().await {

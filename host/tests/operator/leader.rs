@@ -4,7 +4,7 @@
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
+use tokio::{sync::watch, task::JoinHandle};
 use warren::{
     domain::{ids::HolderId, lease::LeaseTerms},
     ports::{
@@ -59,10 +59,11 @@ impl Served {
             seat,
         };
         let stop = CancellationToken::new();
+        let (_, answers) = watch::channel(api::whole(context, stop.clone()));
         let member = Member {
             _tasks: [
                 tokio::spawn(election.run(stop.clone())),
-                tokio::spawn(api::serve(listener, context, stop.clone())),
+                tokio::spawn(api::serve(listener, answers, stop.clone())),
             ],
             office,
             stop,

@@ -1,6 +1,7 @@
 //! The real store with faults on command: calls that hang, fail, or are applied and lose their answer.
 //!
-//! Calls run on a blocking thread, which keeps paused time from running on while the store works.
+//! The store works on threads of its own, of which a paused clock knows nothing: it would run on to the next timer whenever
+//! the test's thread has nothing to do. So each call runs as a blocking task, while which tokio holds the clock.
 
 use std::{
     collections::HashMap,
@@ -13,16 +14,21 @@ use async_trait::async_trait;
 use tokio::{runtime::Handle, sync::watch, task};
 use warren::{
     domain::{
+        breaker::Transition,
         effect::EffectKey,
         event::{Event, NewEvent},
-        ids::{ClaimToken, HolderId, HostName, ItemId},
+        ids::{AgentId, AgentName, ClaimToken, HolderId, HostName, ItemId, PluginName},
+        plugin::Digest,
         work_item::{ItemRecord, Priority, WorkItem},
     },
     ports::{
+        agent_records::{AgentRecord, AgentRecords, BreakerCommand},
+        agent_state::{AgentState, StateQuota, StateScope, Written},
         effects::{EffectIntent, EffectStart, Effects},
         events::Events,
         hosts::{ForeignRunners, Hosts, SeenHost},
         leadership::{Acquired, Bid, Candidate, Inherited, Leader, Leadership},
+        plugin_store::PluginStore,
         store::{QueueStats, Store, StoreError, StoreHealth},
         work_queue::{
             ClaimRequest, Claimed, Completed, Completion, Enqueued, Fence, GiveBack, ItemFilter, ItemPage, Renewal,
@@ -262,5 +268,83 @@ impl Hosts for Faulty {
     }
     async fn foreign_runners(&self, from: &str) -> Result<ForeignRunners, StoreError> {
         hand_on!(self, hosts.foreign_runners(from))
+    }
+}
+
+#[async_trait]
+impl AgentRecords for Faulty {
+    async fn agent(&self, id_or_name: &str) -> Result<Option<AgentRecord>, StoreError> {
+        hand_on!(self, agents.agent(id_or_name))
+    }
+    async fn agents(&self, after: Option<&AgentId>, limit: u32) -> Result<Vec<AgentRecord>, StoreError> {
+        let (agents, after) = (Arc::clone(&self.store.agents), after.cloned());
+        self.pass("agents", async move { agents.agents(after.as_ref(), limit).await })
+            .await
+    }
+    async fn set_paused(&self, agent: &AgentId, paused: bool) -> Result<bool, StoreError> {
+        let (agents, agent) = (Arc::clone(&self.store.agents), agent.clone());
+        self.pass("set_paused", async move { agents.set_paused(&agent, paused).await })
+            .await
+    }
+    async fn set_paused_ahead(&self, agent: &AgentName, paused: bool) -> Result<bool, StoreError> {
+        let (agents, agent) = (Arc::clone(&self.store.agents), agent.clone());
+        self.pass("set_paused_ahead", async move {
+            agents.set_paused_ahead(&agent, paused).await
+        })
+        .await
+    }
+    async fn paused_ahead(&self, agent: &AgentName) -> Result<bool, StoreError> {
+        hand_on!(self, agents.paused_ahead(agent))
+    }
+    async fn command_breaker(
+        &self,
+        agent: &AgentId,
+        command: BreakerCommand,
+    ) -> Result<Option<Transition>, StoreError> {
+        let (agents, agent) = (Arc::clone(&self.store.agents), agent.clone());
+        self.pass("command_breaker", async move {
+            agents.command_breaker(&agent, command).await
+        })
+        .await
+    }
+    async fn in_backoff(&self, limit: u32) -> Result<Vec<AgentRecord>, StoreError> {
+        let agents = Arc::clone(&self.store.agents);
+        self.pass("in_backoff", async move { agents.in_backoff(limit).await })
+            .await
+    }
+}
+
+#[async_trait]
+impl AgentState for Faulty {
+    async fn get(&self, scope: &StateScope, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        hand_on!(self, agent_state.get(scope, key))
+    }
+    async fn set(
+        &self,
+        scope: &StateScope,
+        key: &str,
+        value: &[u8],
+        quota: &StateQuota,
+    ) -> Result<Written, StoreError> {
+        hand_on!(self, agent_state.set(scope, key, value, quota))
+    }
+    async fn delete(&self, scope: &StateScope, key: &str) -> Result<(), StoreError> {
+        hand_on!(self, agent_state.delete(scope, key))
+    }
+    async fn keys(&self, scope: &StateScope, after: Option<&str>, limit: u32) -> Result<Vec<String>, StoreError> {
+        let (state, scope, after) = (
+            Arc::clone(&self.store.agent_state),
+            scope.clone(),
+            after.map(str::to_owned),
+        );
+        self.pass("keys", async move { state.keys(&scope, after.as_deref(), limit).await })
+            .await
+    }
+}
+
+#[async_trait]
+impl PluginStore for Faulty {
+    async fn generation(&self, plugin: &PluginName, digest: &Digest) -> Result<u32, StoreError> {
+        hand_on!(self, plugins.generation(plugin, digest))
     }
 }

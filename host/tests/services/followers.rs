@@ -14,7 +14,7 @@ use warren::{
 
 use super::{
     election::{Steps, leading},
-    rig::{LEADER, Rig, eventually, host, seconds},
+    rig::{LEADER, Rig, at_rest, eventually, host, seconds},
 };
 
 /// A second host that follows the first, with what it says of itself.
@@ -46,6 +46,7 @@ async fn a_handover_joins_the_work_and_goes_to_whom_is_named() {
         assert!(steps.running.load(SeqCst) && rig.faulty.calls("release") == 0);
     });
     let done = done.unwrap();
+    at_rest().await;
     assert!(!steps.running.load(SeqCst) && new.leads() && !old.leads());
     assert_eq!(done.leader.unwrap().host, host("h2"));
     assert!(
@@ -126,7 +127,6 @@ async fn a_follower_that_stops_waits_no_more() {
     assert_eq!(rig.store.leadership.candidates().await.unwrap().len(), 1);
     stop.cancel();
     eventually("it has withdrawn", || rig.faulty.calls("withdraw") == 1).await;
-    time::sleep(seconds(1)).await;
     assert_eq!(rig.store.leadership.candidates().await.unwrap(), []);
 }
 
@@ -148,6 +148,7 @@ async fn the_host_that_is_wanted_most_goes_first() {
     }
     let done = old.hand_over(None).await.unwrap();
     assert_eq!(done.leader.unwrap().host, host("best"));
+    at_rest().await;
     assert!(offices[1].leads());
     drop(election);
 }

@@ -69,13 +69,20 @@ pub fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
-/// Until it is true; fails after two minutes of the test's time.
+/// Until it is true and what made it so has come to rest; fails after two minutes of the test's time.
 pub async fn eventually(what: &str, condition: impl Fn() -> bool) {
     let deadline = Instant::now() + seconds(120);
     while !condition() {
         assert!(Instant::now() < deadline, "not within two minutes: {what}");
         time::sleep(Duration::from_millis(10)).await;
     }
+    at_rest().await;
+}
+
+/// Until every call to the store that was made has been answered, and the answer acted upon: no time passes before.
+/// What is seen, in the store or in a count of calls, is otherwise ahead of whoever made the call.
+pub async fn at_rest() {
+    time::sleep(Duration::from_millis(1)).await;
 }
 
 /// Every name has a definition, but those that are taken away.
@@ -153,13 +160,16 @@ impl Rig {
         })
         .unwrap();
         let real = sqlite.store();
-        let (faulty, calm) = (Arc::new(Faulty::new(real.clone())), Arc::new(Faulty::new(real.clone())));
+        let (faulty, calm) = (Arc::new(Faulty::new(real.clone())), Arc::new(Faulty::new(real)));
         let store = Store {
             queue: calm.clone(),
             leadership: calm.clone(),
             effects: calm.clone(),
-            events: calm,
-            ..real
+            agent_state: calm.clone(),
+            agents: calm.clone(),
+            plugins: calm.clone(),
+            events: calm.clone(),
+            hosts: calm,
         };
         let (guests, files) = (Arc::new(ScriptedSandbox::default()), Arc::new(Folder::default()));
         files.put("plugins/scripted", "scripted", 1);
@@ -289,6 +299,7 @@ impl Rig {
         loop {
             let record = self.record(item).await;
             if record.state == state {
+                at_rest().await;
                 return record;
             }
             assert!(Instant::now() < deadline, "not {state} within two minutes: {record:?}");

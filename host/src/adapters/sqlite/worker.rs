@@ -283,11 +283,12 @@ fn transaction(db: &Connection, jobs: &mut VecDeque<Write>, now: UnixMillis, pol
     {
         tracing::error!(%error, "store_rollback_failed");
     }
-    for answer in answers {
-        answer(outcome.clone());
-    }
+    // Before the answers: whoever is answered can count on everybody else having been told.
     if outcome.is_ok() {
         wakes.tell(signals);
+    }
+    for answer in answers {
+        answer(outcome.clone());
     }
 }
 

@@ -14,7 +14,10 @@ use std::{
 
 use rayon::ThreadPoolBuilder;
 use rustix::process::setpriority_process;
-use tokio::{runtime::Handle, sync::Semaphore};
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
 use tracing::debug;
 use wasmtime::{Engine, component::Component};
 
@@ -38,7 +41,7 @@ pub struct Compiler {
     cache: Option<Arc<Cache>>,
     /// What components may start with.
     maxima: Limits,
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
     /// Where threads wait for it: a runtime that ends without waiting for them.
     runtime: Handle,
 }
@@ -49,7 +52,7 @@ impl Compiler {
             engine: engine.clone(),
             cache: cache_dir.and_then(|folder| Cache::open(folder, engine)).map(Arc::new),
             maxima,
-            turns: Semaphore::new(AT_ONCE),
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
             runtime,
         }
     }
@@ -65,8 +68,8 @@ impl Compiler {
             return Ok((kept, making));
         }
         let waiting = Instant::now();
-        let turn = self.turns.acquire().await;
-        let _turn = turn.map_err(|_| PrepareError::Host("the compiler is closed".to_owned()))?;
+        let turn = Arc::clone(&self.turns).acquire_owned().await;
+        let turn = turn.map_err(|_| PrepareError::Host("the compiler is closed".to_owned()))?;
         making.waited = waiting.elapsed();
         let compiling = Instant::now();
         // Whoever had the turn may have compiled the very same.
@@ -78,7 +81,7 @@ impl Compiler {
         making.cached = kept.is_some();
         let compiled = match kept {
             Some(kept) => kept,
-            None => self.compile_anew(digest, component).await?,
+            None => self.compile_anew(digest, component, turn).await?,
         };
         making.compiled = compiling.elapsed();
         Ok((compiled, making))
@@ -93,9 +96,16 @@ impl Compiler {
         load.await.map_err(|error| PrepareError::failed(&error))
     }
 
-    async fn compile_anew(&self, digest: Digest, component: Vec<u8>) -> Result<Component, PrepareError> {
+    async fn compile_anew(
+        &self,
+        digest: Digest,
+        component: Vec<u8>,
+        turn: OwnedSemaphorePermit,
+    ) -> Result<Component, PrepareError> {
         let (engine, cache) = (self.engine.clone(), self.cache.clone());
         let compile = self.runtime.spawn_blocking(move || {
+            // Kept to the end of the work: whoever asked for it may be gone long before.
+            let _turn = turn;
             let artifact = precompile(&engine, &component)?;
             if let Some(cache) = cache {
                 cache.store(digest, &artifact);
@@ -142,5 +152,43 @@ fn precompile(engine: &Engine, component: &[u8]) -> Result<Vec<u8>, PrepareError
 fn step_back() {
     if let Err(error) = setpriority_process(None, NICE) {
         debug!(%error, "the compiler's thread competes with all others");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use wasmtime::Config;
+
+    use super::*;
+
+    /// A component that takes the compiler a while.
+    fn large() -> Vec<u8> {
+        let mut text = String::from("(component (core module");
+        for n in 0..500 {
+            let sum = "i32.const 7 i32.add ".repeat(20);
+            write!(text, "(func (export \"f{n}\") (result i32) i32.const {n} {sum})").unwrap();
+        }
+        text.push_str("))");
+        wat::parse_str(text).unwrap()
+    }
+
+    #[tokio::test]
+    async fn who_goes_away_does_not_make_room_for_one_more_compilation() {
+        let engine = Engine::new(&Config::new()).unwrap();
+        let compiler = Compiler::new(&engine, None, Limits::default(), Handle::current());
+        let mut asked = Box::pin(compiler.compile(Digest([0; 32]), large()));
+        while compiler.turns.available_permits() == AT_ONCE {
+            assert!(futures_util::poll!(&mut asked).is_pending());
+        }
+        // Given up right after it has begun, as by an operator's Ctrl-C.
+        drop(asked);
+        assert_eq!(compiler.turns.available_permits(), AT_ONCE - 1);
+        let all = u32::try_from(AT_ONCE).unwrap();
+        drop(compiler.turns.acquire_many(all).await.unwrap());
+        // It was sound, so that it was the compiler's time that was waited for.
+        let compiled = compiler.compile(Digest([0; 32]), large()).await;
+        assert!(compiled.is_ok_and(|(_, making)| !making.cached));
     }
 }

@@ -6,14 +6,17 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use axum::{Router, serve::Listener};
-use hyper::server::conn::http1;
+use hyper::{
+    server::conn::http1,
+    service::{Service, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
     time,
 };
@@ -39,15 +42,15 @@ const LAST_ANSWER: Duration = Duration::from_secs(90);
 const FINISH_WITHIN: Duration = Duration::from_secs(2);
 
 /// What is served on which connections.
-pub(super) struct Routers {
-    pub all: Router,
+pub struct Routers {
+    pub(super) all: Router,
     /// When there is no place for `all`.
-    pub reserved: Router,
+    pub(super) reserved: Router,
 }
 
 /// How one connection is served.
 struct Place {
-    router: Router,
+    router: fn(&Routers) -> &Router,
     head_within: Duration,
     keep_alive: bool,
     /// Held until the connection has ended.
@@ -55,7 +58,6 @@ struct Place {
 }
 
 struct Places {
-    routers: Routers,
     slots: Arc<Semaphore>,
     reserved: Arc<Semaphore>,
 }
@@ -70,7 +72,7 @@ impl Places {
             biased;
             slot = Arc::clone(&self.slots).acquire_owned() => Ok(self.full(slot.context("accepting connections")?)),
             slot = Arc::clone(&self.reserved).acquire_owned() => Ok(Place {
-                router: self.routers.reserved.clone(),
+                router: |routers| &routers.reserved,
                 head_within: RESERVED_HEAD_WITHIN,
                 keep_alive: false,
                 _slot: slot.context("accepting connections")?,
@@ -80,7 +82,7 @@ impl Places {
 
     fn full(&self, slot: OwnedSemaphorePermit) -> Place {
         Place {
-            router: self.routers.all.clone(),
+            router: |routers| &routers.all,
             head_within: HEAD_WITHIN,
             keep_alive: true,
             _slot: slot,
@@ -88,10 +90,14 @@ impl Places {
     }
 }
 
-/// Serve until `stop`; then what is being answered gets a moment, and the rest is cut. The listener stays open.
-pub(super) async fn serve(listener: &mut TcpListener, routers: Routers, stop: CancellationToken) -> anyhow::Result<()> {
+/// Serve until `stop`; then what is being answered gets a moment, and the rest is cut. Each request is answered by the
+/// routers of its moment: a host that has found its store answers everything, also on connections that were there before.
+pub async fn serve(
+    mut listener: TcpListener,
+    routers: watch::Receiver<Routers>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     let places = Places {
-        routers,
         slots: Arc::new(Semaphore::new(MOST_CONNECTIONS)),
         reserved: Arc::new(Semaphore::new(RESERVED)),
     };
@@ -99,14 +105,14 @@ pub(super) async fn serve(listener: &mut TcpListener, routers: Routers, stop: Ca
     loop {
         let accepted = async {
             // Tries again by itself, for example when the process has no file descriptor left.
-            let (stream, _) = Listener::accept(listener).await;
+            let (stream, _) = Listener::accept(&mut listener).await;
             places.next().await.map(|place| (stream, place))
         };
         let (stream, place) = tokio::select! {
             accepted = accepted => accepted?,
             () = stop.cancelled() => break,
         };
-        connections.spawn(connection(stream, place, stop.clone()));
+        connections.spawn(connection(stream, place, routers.clone(), stop.clone()));
         while connections.try_join_next().is_some() {}
     }
     let ended = time::timeout(FINISH_WITHIN, async {
@@ -120,14 +126,18 @@ pub(super) async fn serve(listener: &mut TcpListener, routers: Routers, stop: Ca
     Ok(())
 }
 
-async fn connection(stream: TcpStream, place: Place, stop: CancellationToken) {
+async fn connection(stream: TcpStream, place: Place, routers: watch::Receiver<Routers>, stop: CancellationToken) {
+    let answer = service_fn(move |request| {
+        let router = (place.router)(&routers.borrow()).clone();
+        TowerToHyperService::new(router).call(request)
+    });
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(TAKEN_WITHIN));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(place.head_within)
         .keep_alive(place.keep_alive)
-        .serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(place.router));
+        .serve_connection(TokioIo::new(Box::pin(stream)), answer);
     tokio::pin!(connection);
     let served = tokio::select! {
         served = &mut connection => Some(served),

@@ -9,8 +9,6 @@ use axum::{
     middleware,
     routing::get,
 };
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 use super::{
     access::{Access, guard},
@@ -20,24 +18,18 @@ use super::{
     types::ReadyView,
 };
 
-/// Serve until `stop`, and leave the port open for [`super::serve`].
-pub async fn serve_starting(
-    listener: &mut TcpListener,
-    state: Arc<HostState>,
-    access: Arc<Access>,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
+/// What is answered until [`super::whole`] is.
+pub fn starting(state: Arc<HostState>, access: Arc<Access>) -> server::Routers {
     let router = Router::new()
         .route("/health", get(probes::health))
         .route("/ready", get(ready))
         .fallback(not_yet)
         .layer(middleware::from_fn_with_state(access, guard))
         .with_state(state);
-    let routers = server::Routers {
+    server::Routers {
         reserved: router.clone(),
         all: router,
-    };
-    server::serve(listener, routers, stop).await
+    }
 }
 
 async fn ready(State(state): State<Arc<HostState>>) -> (StatusCode, Json<ReadyView>) {
