@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{agent_records::AgentRecord, guest::Measurement, hub::HubError, store::QueueStats, work_queue::Enqueued};
+use super::{agent_records::BreakerRecord, guest::Measurement, hub::HubError, store::QueueStats, work_queue::Enqueued};
 use crate::domain::{
     capability::Capability,
     ending::Reason,
@@ -67,7 +67,7 @@ pub struct EndedActivation<'a> {
 pub struct ClusterSnapshot<'a> {
     pub queue: &'a QueueStats,
     /// As [`AgentRecords::in_backoff`](super::agent_records::AgentRecords::in_backoff) lists them.
-    pub in_backoff: &'a [AgentRecord],
+    pub in_backoff: &'a [BreakerRecord],
     pub hosts: HostCounts,
 }
 

@@ -47,7 +47,7 @@ macro_rules! contract {
                     many_due_at_once_are_promoted_in_bounded_sweeps;
                 claims: in_order_of_enqueueing, strictly_by_priority_without_a_share, one_per_agent,
                     same_tokens_get_the_same_claims, ended_tokens_claim_nothing, avoided_agents_are_left,
-                    many_unready_items_do_not_hide_a_ready_one, says_how_long_it_waited, ending_readies_the_best_waiting;
+                    what_a_claim_makes_ready_it_finds, many_unready_items_do_not_hide_a_ready_one, says_how_long_it_waited, ending_readies_the_best_waiting;
                 delays: inbox_is_not_retried, direct_is_retried_with_backoff, permanent_is_dead_at_once,
                     dead_after_the_last_attempt, faults_of_others_keep_the_attempt, cool_down_doubles_and_resets,
                     cool_down_spares_direct_items, interval_is_kept, interval_spares_direct_and_recovered_items,

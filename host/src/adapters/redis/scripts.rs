@@ -103,6 +103,7 @@ scripts!(
     list,
     stats,
     agents,
+    backoff,
     leader_acquire,
     leader_candidates,
     leader_renew,

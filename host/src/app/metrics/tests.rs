@@ -7,11 +7,7 @@ use crate::{
         ids::AgentName,
         time::UnixMillis,
     },
-    ports::{
-        agent_records::{AgentItems, AgentRecord},
-        guest::MeasurementKind,
-        store::QueueStats,
-    },
+    ports::{agent_records::BreakerRecord, guest::MeasurementKind, store::QueueStats},
 };
 
 /// What is left of a leader's lease.
@@ -33,22 +29,13 @@ fn assert_shows(metrics: &Metrics, lines: &[&str]) {
     }
 }
 
-fn backed_off(id: &str, breaker: Breaker) -> AgentRecord {
-    AgentRecord {
+fn backed_off(id: &str, breaker: Breaker) -> BreakerRecord {
+    BreakerRecord {
         id: agent(id),
         name: AgentName::new("echo").unwrap(),
-        paused: false,
         breaker,
-        cool_until: None,
-        cool_downs: 0,
-        last_started: None,
-        last_ended: None,
         last_reason: None,
         last_detail: String::new(),
-        endings: BTreeMap::new(),
-        posts_today: 0,
-        comments_today: 0,
-        items: AgentItems::default(),
         now: UnixMillis(10_000),
     }
 }
