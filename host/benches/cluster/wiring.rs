@@ -41,7 +41,7 @@ use warren::{
         hub::{Hub, HubError},
         plugin_source::{Place, PluginSource},
         store::StorePolicy,
-        telemetry::{ClusterSnapshot, EndedActivation, LeadershipEvent, PollOutcome, Telemetry},
+        telemetry::{ClusterSnapshot, EndedActivation, LeadershipEvent, PluginReload, PollOutcome, Telemetry},
         work_queue::{Claimed, Enqueued},
     },
     services::{
