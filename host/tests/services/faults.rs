@@ -22,7 +22,7 @@ use warren::{
         work_item::{ItemRecord, Priority, WorkItem},
     },
     ports::{
-        agent_records::{AgentRecord, AgentRecords, BreakerCommand},
+        agent_records::{AgentRecord, AgentRecords, BreakerCommand, BreakerRecord},
         agent_state::{AgentState, StateQuota, StateScope, Written},
         effects::{EffectIntent, EffectStart, Effects},
         events::Events,
@@ -307,7 +307,7 @@ impl AgentRecords for Faulty {
         })
         .await
     }
-    async fn in_backoff(&self, limit: u32) -> Result<Vec<AgentRecord>, StoreError> {
+    async fn in_backoff(&self, limit: u32) -> Result<Vec<BreakerRecord>, StoreError> {
         let agents = Arc::clone(&self.store.agents);
         self.pass("in_backoff", async move { agents.in_backoff(limit).await })
             .await
