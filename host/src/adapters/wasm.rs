@@ -10,6 +10,7 @@ mod activation;
 mod bindings;
 mod cache;
 mod compiler;
+pub mod compiling;
 mod facts;
 mod guest;
 mod hub;

@@ -1,14 +1,6 @@
 //! What a host is made of: the adapters behind their ports, and what several services share.
 
-use std::{
-    collections::HashMap,
-    fs::DirBuilder,
-    net::SocketAddr,
-    os::unix::fs::DirBuilderExt,
-    path::Path,
-    sync::{Arc, Mutex},
-    time::Instant,
-};
+use std::{fs::DirBuilder, net::SocketAddr, os::unix::fs::DirBuilderExt, path::Path, sync::Arc, time::Instant};
 
 use anyhow::{Context, anyhow};
 use tokio::{runtime::Handle, sync::Notify};
@@ -23,6 +15,7 @@ use super::{
     },
     config::{Config, host::Role, hub::Idempotency, store::StoreKind},
     metrics::Metrics,
+    observed_definitions::ObservedDefinitions,
     observed_hub::ObservedHub,
     store::{OpenStore, redis_config},
     verify::{Place, Verification, Wiring},
@@ -53,6 +46,7 @@ use crate::{
         guest_host::GuestServices,
         heartbeat::{Appearance, Heartbeat},
         plugins::Plugins,
+        reloads::{self, Herald},
         runner::Runner,
     },
 };
@@ -85,6 +79,8 @@ pub struct Parts {
     /// This host's part in the election, if it has the role: seen from outside, and what the election itself gets.
     pub office: Option<Office>,
     pub seat: Option<Seat>,
+    /// Writes what is told of reloads.
+    pub herald: Option<Herald>,
     token: Secret,
 }
 
@@ -128,13 +124,15 @@ impl Parts {
         })?;
         let workspaces = sandbox.workspaces();
         let sandbox: Arc<dyn Sandbox> = Arc::new(sandbox);
-        let plugins = Arc::new(Plugins::new(
+        let (reloads, herald) = reloads::open(name.clone(), Arc::clone(&telemetry));
+        let plugins = Plugins::new(
             Arc::clone(&sandbox),
             Arc::clone(&store.plugins),
             Arc::new(PluginFolder::new(config.host.plugin_dir.clone())),
-        ));
+        );
+        let plugins = Arc::new(plugins.heard_by(reloads.clone()));
         let agents_dir = config.host.agents_dir.clone();
-        let definition_files = Arc::new(AgentFiles::new(agents_dir, Arc::clone(&clock)));
+        let definitions = Arc::new(AgentFiles::new(agents_dir, Arc::clone(&clock)));
         let claims = Arc::new(Claims::new(
             Arc::clone(&store.queue),
             Arc::clone(&clock),
@@ -169,8 +167,12 @@ impl Parts {
             seat,
             token,
             hub,
-            definitions: Arc::clone(&definition_files) as Arc<_>,
-            definition_files,
+            definition_files: Arc::new(ObservedDefinitions {
+                files: Arc::clone(&definitions) as Arc<_>,
+                reloads,
+            }),
+            definitions,
+            herald: Some(herald),
             plugins,
             workspaces,
             claims,
@@ -196,7 +198,7 @@ impl Parts {
             default_limits: config.limits.limits(),
             max_limits: config.limits.maxima(),
             ended,
-            avoiding: Mutex::new(HashMap::new()),
+            left: Default::default(),
             store_timeout: config.leader.store_timeout,
         }
     }

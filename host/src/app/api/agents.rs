@@ -234,7 +234,7 @@ pub async fn show(State(api): State<Api>, Segment(asked): Segment) -> Result<Jso
         plugin,
         plugin_error,
         paused,
-        breaker: record.map(views::breaker),
+        breaker: record.map(|record| views::breaker(&record.into())),
         cool_until: record
             .and_then(|record| record.cool_until.filter(|until| *until > record.now))
             .map(views::time),

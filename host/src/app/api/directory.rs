@@ -83,13 +83,10 @@ fn running(loaded: &LoadedPlugin) -> RunningPlugin {
 
 /// What became of a plugin, as it is shown.
 pub fn view(reloaded: Reloaded) -> ReloadedPlugin {
-    let (result, was) = match reloaded.change {
-        Ok(Change::New) => ("new", None),
-        Ok(Change::From(was)) => ("replaced", Some(was)),
-        Ok(Change::Manifest) => ("manifest", None),
-        Ok(Change::Unchanged) => ("unchanged", None),
-        Ok(Change::Gone) => ("gone", None),
-        Err(_) => ("refused", None),
+    let result = reloaded.word();
+    let was = match reloaded.change {
+        Ok(Change::From(was)) => Some(was),
+        _ => None,
     };
     ReloadedPlugin {
         name: reloaded.name,
