@@ -10,7 +10,7 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use anyhow::anyhow;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
     task::{self, JoinError, JoinSet},
     time,
 };
@@ -43,6 +43,9 @@ pub trait RunItem: Send + Sync {
 
     /// Agents that this host can't run for now.
     fn avoid(&self) -> Vec<AgentId>;
+
+    /// Rung when it can run some of them again, and their items are ready.
+    fn regained(&self) -> &Notify;
 }
 
 /// A place among the activations that run at a time, until it is dropped.
@@ -144,6 +147,7 @@ impl<R: RunItem + 'static> Dispatch<R> {
                 task::yield_now().await;
                 tokio::select! {
                     () = self.queue.wait_for_work(self.config.idle_poll) => {}
+                    () = self.runner.regained().notified() => {}
                     // Whatever the wait runs into, the next look comes in time.
                     () = time::sleep(self.config.idle_poll) => {}
                     () = shutdown.cancelled() => return Ok(()),

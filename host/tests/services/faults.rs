@@ -144,6 +144,9 @@ impl WorkQueue for Faulty {
         self.pass("give_back", async move { queue.give_back(item, token, why).await })
             .await
     }
+    async fn plugin_came(&self, items: &[ItemId]) -> Result<u64, StoreError> {
+        hand_on!(self, queue.plugin_came(items))
+    }
     async fn sweep(&self) -> Result<Swept, StoreError> {
         hand_on!(self, queue.sweep())
     }

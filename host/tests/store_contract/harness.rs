@@ -63,7 +63,7 @@ macro_rules! contract {
                     reservation_is_honoured, state_is_inherited, a_repeated_bid_extends, the_best_that_waits_goes_first,
                     who_waits_no_more_holds_nobody_up, a_reservation_goes_before_preference, a_holder_s_terms_grow;
                 leases: renewal_keeps_and_expiry_recovers, stale_tokens_are_refused, recovered_items_keep_their_place,
-                    shutdown_gives_back_to_the_head, missing_plugin_delays, a_namesake_keeps_its_claims, completion_is_repeatable,
+                    shutdown_gives_back_to_the_head, missing_plugin_delays, a_plugin_that_came_ends_the_delay, a_namesake_keeps_its_claims, completion_is_repeatable,
                     give_back_is_repeatable, generation_is_kept, old_items_are_forgotten;
                 merging: same_agent_and_type_merge, direct_never_merges, news_behind_an_active_item,
                     merges_into_delayed_and_held, repeats_get_the_first_answer;

@@ -133,6 +133,16 @@ impl WorkQueue for RedisStore {
         Ok(())
     }
 
+    async fn plugin_came(&self, items: &[ItemId]) -> Result<u64, StoreError> {
+        let mut came = 0;
+        for part in items.chunks(AT_ONCE) {
+            let call = self.calls.script(&self.calls.scripts.plugin_came);
+            let answer = call.args(part.iter().map(ToString::to_string)).run().await?;
+            came += u64::try_from(number(answer)?).unwrap_or(0);
+        }
+        Ok(came)
+    }
+
     async fn sweep(&self) -> Result<Swept, StoreError> {
         if self.rest.lasts(&self.calls.clock) && self.is_idle().await? {
             return Ok(Swept::default());

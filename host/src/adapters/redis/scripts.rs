@@ -86,6 +86,7 @@ scripts!(
     claim,
     complete,
     give_back,
+    plugin_came,
     renew,
     sweep,
     adopt,

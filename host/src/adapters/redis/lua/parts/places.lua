@@ -14,6 +14,9 @@ local LISTS = { [0] = QUEUE_HIGH, QUEUE_NORMAL, QUEUE_LOW }
 local READY = { [0] = READY_HIGH, READY_NORMAL, READY_LOW }
 local RANK_OF = { [QUEUE_HIGH] = 0, [QUEUE_NORMAL] = 1, [QUEUE_LOW] = 2 }
 
+-- What is noted on an item that waits because a host could not run it.
+local LEFT_TO_OTHERS = "the host that took it can't run the agent's plugin"
+
 local function of_agent(id, m, class)
   if class == 'q' then return 'q' .. m[AGENT] .. '\nq' .. id end
   return 'q' .. m[AGENT] .. '\n' .. class .. m[RANK] .. sorted(m[SEQ]) .. id
