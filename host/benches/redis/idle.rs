@@ -121,8 +121,14 @@ async fn look(store: &Store) {
             lease: Duration::from_secs(60),
             avoid: Vec::new(),
         };
-        assert!(store.queue.claim(&request).await.unwrap().is_empty());
-        store.queue.wait_for_work(LOOK_EVERY).await;
+        assert!(
+            store
+                .queue
+                .claim_when_ready(&request, LOOK_EVERY)
+                .await
+                .unwrap()
+                .is_empty()
+        );
     }
 }
 

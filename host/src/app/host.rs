@@ -57,11 +57,12 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How soon a host tries again what the store has just refused to answer: a bid, a plugin's number.
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// How often a follower looks who leads: what a lost notification costs a handover.
-const FOLLOW_EVERY: Duration = Duration::from_secs(5);
+/// How often a follower looks who leads: what a lost notification costs a handover. A lease that ends sooner is bid for at
+/// its end; by default it does, unless it was renewed just before the last look.
+const FOLLOW_EVERY: Duration = Duration::from_secs(8);
 
 /// How often the leader counts what describes the cluster.
-const CENSUS_EVERY: Duration = Duration::from_secs(5);
+const CENSUS_EVERY: Duration = Duration::from_secs(10);
 
 /// How often the store is asked whether it still is the one that this host knows.
 const WATCH_STORE_EVERY: Duration = Duration::from_secs(10);

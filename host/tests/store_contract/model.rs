@@ -38,7 +38,7 @@ use self::{
 use super::harness::Harness;
 
 /// Cases of one run, unless `PROPTEST_CASES` says otherwise.
-const CASES: u32 = 100;
+const CASES: u32 = 64;
 /// The longest sequence.
 const STEPS: usize = 60;
 

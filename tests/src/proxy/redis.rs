@@ -5,7 +5,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
 use super::{Request, Talk};
@@ -105,7 +105,11 @@ struct Pending {
     heard: Vec<u8>,
     /// Subscribed connections hear what they did not ask for.
     deaf: bool,
+    ended: bool,
 }
+
+/// What blocks until there is something.
+const BLOCKS: &str = "BLPOP";
 
 /// Talk of one connection of a host to Redis.
 pub struct Redis {
@@ -113,6 +117,7 @@ pub struct Redis {
     recorder: Recorder,
     scripts: Scripts,
     pending: Mutex<Pending>,
+    changed: Condvar,
 }
 
 impl Redis {
@@ -122,6 +127,7 @@ impl Redis {
             recorder: recorder.clone(),
             scripts: scripts.clone(),
             pending: Mutex::default(),
+            changed: Condvar::new(),
         }
     }
 
@@ -178,7 +184,12 @@ impl Talk for Redis {
     }
 
     fn passing(&self, request: &Request) {
-        let mut pending = self.lock();
+        // What stands behind a call that blocks goes when that is answered: otherwise nobody could tell when it was begun.
+        let blocked = |pending: &mut Pending| !pending.ended && pending.asked.iter().any(|asked| asked.name == BLOCKS);
+        let mut pending = self
+            .changed
+            .wait_while(self.lock(), blocked)
+            .unwrap_or_else(PoisonError::into_inner);
         pending.deaf |= request.name.ends_with("SUBSCRIBE");
         pending.asked.push_back(Asked {
             at: self.recorder.now(),
@@ -199,12 +210,15 @@ impl Talk for Redis {
                 self.record(asked, Reply::read(&frame), now);
             }
         }
+        self.changed.notify_all();
     }
 
     fn ended(&self) {
         let mut pending = self.lock();
+        pending.ended = true;
         for asked in pending.asked.drain(..) {
             self.record(asked, Reply::None, NEVER);
         }
+        self.changed.notify_all();
     }
 }

@@ -1,8 +1,9 @@
 //! A script's text, put together from its file and the parts that it names.
 //!
 //! Redis keeps it as a function: what stands at the left margin as a function or a constant is made once, when it is
-//! loaded; what a call starts from is set anew at each. Constants and the names of keys are written in where they are
-//! used, and of the parts only the functions that are called are taken.
+//! loaded; what a call starts from is set anew at each, and a part that returns something then has answered the call.
+//! Constants and the names of keys are written in where they are used, and of the parts only the functions that are called
+//! are taken.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -175,7 +176,8 @@ fn arranged(statements: &[Statement<'_>], register: &str) -> String {
     }
     format!(
         "do\nlocal KEYS, ARGV\n{}local function begin(keys, argv)\nKEYS, ARGV = keys, argv\n{}end\n{}\
-         redis.register_function{{{register},callback=function(keys, argv)\nbegin(keys, argv)\n{}end}}\nend\n",
+         redis.register_function{{{register},callback=function(keys, argv)\nlocal early = begin(keys, argv)\n\
+         if early then return early end\n{}end}}\nend\n",
         parts.0, parts.1, own.0, own.1
     )
 }
@@ -209,7 +211,8 @@ mod tests {
              local function c() return a('key') end\n\
              local function begin(keys, argv)\nKEYS, ARGV = keys, argv\nstate = {}\nlast = nil\nend\n\
              local function d()\nreturn c()\nend\n\
-             redis.register_function{function_name='f',callback=function(keys, argv)\nbegin(keys, argv)\nif state then\nlast = d()\nend\nreturn last\nend}\nend\n"
+             redis.register_function{function_name='f',callback=function(keys, argv)\nlocal early = begin(keys, argv)\n\
+             if early then return early end\nif state then\nlast = d()\nend\nreturn last\nend}\nend\n"
         );
         assert!(assemble(&[part], "return b()\n", Words::default(), "").contains("return 'ONE ' .. 'two'"));
     }

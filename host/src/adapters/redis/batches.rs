@@ -69,6 +69,12 @@ impl RedisStore {
         fence: Option<&Fence>,
         items: Vec<WorkItem>,
     ) -> Result<Vec<Enqueued>, StoreError> {
+        let answers = self.enqueue_each(fence, items).await;
+        self.rest.stir();
+        answers
+    }
+
+    async fn enqueue_each(&self, fence: Option<&Fence>, items: Vec<WorkItem>) -> Result<Vec<Enqueued>, StoreError> {
         let items: Vec<NewItem> = items.iter().map(NewItem::of).collect::<Result<_, _>>()?;
         if let (None, [item]) = (fence, items.as_slice()) {
             return Ok(vec![self.submit(item.clone()).await?]);
@@ -99,6 +105,7 @@ impl RedisStore {
             async move { calls.complete_some(&ends).await }
         };
         let answer = self.ends.call(End::of(completion), self.calls.timeout, send).await;
+        self.rest.stir();
         answer.unwrap_or_else(|| Err(self.calls.too_slow()))
     }
 }

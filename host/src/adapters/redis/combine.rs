@@ -7,19 +7,25 @@
 use std::{
     future::Future,
     mem,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use tokio::{sync::oneshot, task::yield_now, time::timeout};
+use tokio::{
+    sync::oneshot,
+    task::yield_now,
+    time::{Instant, timeout},
+};
 
 use crate::ports::store::StoreError;
 
 /// Calls that go as one, at most: so that one script keeps nobody waiting for long.
 const MOST: usize = 128;
 
-/// How often others get their turn before a call goes: less than a microsecond each where nobody waits for one.
+/// How often others get their turn before a call goes, where calls follow each other…
 const PASSES: usize = 3;
+/// …as soon as this: who comes after a longer silence comes alone, most likely, and goes at once.
+const FOLLOWING: Duration = Duration::from_millis(1);
 
 type Answer<R> = Result<R, StoreError>;
 /// Calls that go as one, and where each is answered.
@@ -29,6 +35,8 @@ struct Gathered<T, R> {
     calls: Vec<(T, oneshot::Sender<Answer<R>>)>,
     /// Somebody is making calls, and will come for what is gathered.
     going: bool,
+    /// When the last call was answered.
+    answered: Option<Instant>,
 }
 
 /// Gathers calls with a `T` that are answered with an `R`.
@@ -39,6 +47,7 @@ impl<T: Clone + Send + Sync + 'static, R: Send + 'static> Combine<T, R> {
         Arc::new(Combine(Mutex::new(Gathered {
             calls: Vec::new(),
             going: false,
+            answered: None,
         })))
     }
 
@@ -50,30 +59,33 @@ impl<T: Clone + Send + Sync + 'static, R: Send + 'static> Combine<T, R> {
         F: Future<Output = Result<Vec<Answer<R>>, StoreError>> + Send + 'static,
     {
         let (told, answer) = oneshot::channel();
-        let first = {
-            let mut gathered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (first, alone) = {
+            let mut gathered = self.lock();
             gathered.calls.push((call, told));
-            !mem::replace(&mut gathered.going, true)
+            let follows = gathered.answered.is_some_and(|at| at.elapsed() < FOLLOWING);
+            (!mem::replace(&mut gathered.going, true), !follows)
         };
         if first {
-            tokio::spawn(Arc::clone(self).go(send));
+            tokio::spawn(Arc::clone(self).go(send, alone));
         }
         let cut = |_| StoreError::Unavailable("the process is ending".to_owned());
         let answer = timeout(at_most, answer).await.ok()?;
         Some(answer.map_err(cut).and_then(|answer| answer))
     }
 
-    async fn go<S, F>(self: Arc<Self>, send: S)
+    async fn go<S, F>(self: Arc<Self>, send: S, alone: bool)
     where
         S: Fn(Arc<[T]>) -> F,
         F: Future<Output = Result<Vec<Answer<R>>, StoreError>>,
     {
+        let mut passes = if alone { 0 } else { PASSES };
         loop {
             // Those who come in the same instant go along.
-            for _ in 0..PASSES {
+            for _ in 0..passes {
                 yield_now().await;
             }
-            let Some((calls, told)) = self.next() else { return };
+            passes = PASSES;
+            let (calls, told) = self.next();
             let answers = match send(Arc::clone(&calls)).await {
                 Ok(answers) => answers,
                 // The store is the same for all of them.
@@ -94,19 +106,30 @@ impl<T: Clone + Send + Sync + 'static, R: Send + 'static> Combine<T, R> {
                 // Whoever has gone away needs no answer.
                 let _ = told.send(answers.next().unwrap_or_else(|| Err(short())));
             }
+            if self.is_over() {
+                return;
+            }
         }
     }
 
-    /// What has gathered; nothing if there is nothing, and then the next caller goes by itself.
-    fn next(&self) -> Option<Batch<T, R>> {
-        let mut gathered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if gathered.calls.is_empty() {
-            gathered.going = false;
-            return None;
-        }
+    fn lock(&self) -> MutexGuard<'_, Gathered<T, R>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What has gathered, as far as it goes as one.
+    fn next(&self) -> Batch<T, R> {
+        let mut gathered = self.lock();
         let most = gathered.calls.len().min(MOST);
         let (calls, told): (Vec<T>, Vec<_>) = gathered.calls.drain(..most).unzip();
-        Some((calls.into(), told))
+        (calls.into(), told)
+    }
+
+    /// Whether nothing has gathered; then the next caller goes by itself.
+    fn is_over(&self) -> bool {
+        let mut gathered = self.lock();
+        gathered.going = !gathered.calls.is_empty();
+        gathered.answered = Some(Instant::now());
+        !gathered.going
     }
 }
 

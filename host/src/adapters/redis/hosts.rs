@@ -13,6 +13,8 @@ use crate::{
     },
 };
 
+/// What stands in front of the name of a process that has left.
+const LEFT: &str = "left:";
 /// Keys that one step of a look passes over: well under a millisecond of Redis's time.
 const KEYS_A_STEP: usize = 1_000;
 /// Steps of a look: a keyspace of up to 20,000 keys is seen whole, one of a million in fifty looks.
@@ -23,6 +25,7 @@ const NAME: usize = 64;
 
 /// What is kept of a host, as the script `host_beat` writes it. What can't be read is shown with all that is there.
 fn seen(holder: String, kept: String, now: UnixMillis) -> SeenHost {
+    let holder = holder.strip_prefix(LEFT).map(str::to_owned).unwrap_or(holder);
     let parts = || {
         let mut parts = kept.splitn(4, ' ');
         let (word, at, span) = (parts.next()?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);

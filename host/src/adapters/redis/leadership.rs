@@ -67,7 +67,11 @@ impl Leadership for RedisStore {
         Ok(match reply.text()?.as_str() {
             "won" => Acquired::Won(Term(reply.count()?)),
             "wait" => Acquired::Wait(Duration::from_millis(reply.count()?)),
-            _ => Acquired::Held(leader(reply)?),
+            _ => {
+                let leader = leader(reply)?;
+                self.rest.beside(leader.is_foreign());
+                Acquired::Held(leader)
+            }
         })
     }
 

@@ -97,6 +97,10 @@ impl WorkQueue for RedisStore {
         self.claim_ready(request).await
     }
 
+    async fn claim_when_ready(&self, request: &ClaimRequest, at_most: Duration) -> Result<Vec<Claimed>, StoreError> {
+        self.claim_woken(request, at_most).await
+    }
+
     async fn renew(&self, renewals: &[Renewal], lease: Duration) -> Result<Vec<bool>, StoreError> {
         let mut held = Vec::with_capacity(renewals.len());
         for part in renewals.chunks(AT_ONCE) {
@@ -125,12 +129,9 @@ impl WorkQueue for RedisStore {
             GiveBack::PluginUnavailable { retry_after } => millis(retry_after).to_string(),
         };
         let call = self.calls.script(&self.calls.scripts.give_back);
-        call.arg(item.to_string())
-            .arg(token.to_string())
-            .arg(delay)
-            .run()
-            .await?;
-        Ok(())
+        let given = call.arg(item.to_string()).arg(token.to_string()).arg(delay).run().await;
+        self.rest.stir();
+        given.map(drop)
     }
 
     async fn plugin_came(&self, items: &[ItemId]) -> Result<u64, StoreError> {
@@ -144,10 +145,11 @@ impl WorkQueue for RedisStore {
     }
 
     async fn sweep(&self) -> Result<Swept, StoreError> {
-        if self.rest.lasts(&self.calls.clock) && self.is_idle().await? {
+        let clock = &self.calls.clock;
+        if self.rest.lasts(clock) && (self.rest.is_believed(clock) || self.is_idle().await?) {
             return Ok(Swept::default());
         }
-        let asked = Rest::time(&self.calls.clock);
+        let asked = Rest::time(clock);
         let call = self.calls.script(&self.calls.scripts.sweep).arg(rand::random::<i32>());
         let mut reply = Reply::new(call.run().await?)?;
         let mut swept = Swept {
@@ -172,10 +174,6 @@ impl WorkQueue for RedisStore {
             self.free_from_strangers().await?;
         }
         Ok(swept)
-    }
-
-    async fn wait_for_work(&self, at_most: Duration) {
-        self.wakes.wait(at_most).await;
     }
 
     async fn wait_for_end(&self, id: ItemId, at_most: Duration) -> Result<Option<ItemRecord>, StoreError> {

@@ -37,7 +37,8 @@ pub(super) struct Library {
     pub family: String,
 }
 
-const PARTS: [(&str, &str); 16] = [
+const PARTS: [(&str, &str); 17] = [
+    ("idle", include_str!("lua/parts/idle.lua")),
     ("base", include_str!("lua/parts/base.lua")),
     ("fence", include_str!("lua/parts/fence.lua")),
     ("leader", include_str!("lua/parts/leader.lua")),

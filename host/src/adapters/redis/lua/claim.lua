@@ -4,14 +4,13 @@
 -- KEYS: data index ready_high ready_normal ready_low delayed leases dead order ages queue_high queue_normal queue_low active failures
 -- KEYS: backoff events wake
 -- ARGV: 1 time, 2 host, 3 lease in ms, 4 number of tokens, then the tokens, then the agents that are left to others
--- Uses: base writes signals agents items order places
--- Returns {1 if it stopped at its bound of moves, 1 if a list of old holds entries that aren't ours,
+-- Uses: idle base writes signals agents items order places
+-- Returns nothing if there is nothing at all; otherwise
+-- {1 if it stopped at its bound of moves, 1 if a list of old holds entries that aren't ours,
 --          then for each claim in turn: id, item as JSON, what is known of it as text (see `parts/items.lua`)}
 local MOST_MOVES = 256
 -- When an agent that another system runs is looked at again, in ms.
 local FOREIGN_RETRY = 5000
--- An idle host asks often: nothing is ready or claimed, nobody has pushed anything, and nobody is to be woken.
-if call('EXISTS', READY_HIGH, READY_NORMAL, READY_LOW, LEASES, QUEUE_HIGH, QUEUE_NORMAL, QUEUE_LOW, WAKE) == 0 then return { 0, 0 } end
 local host, wanted = ARGV[2], tonumber(ARGV[4])
 local lease_end = now + tonumber(ARGV[3])
 -- What stands between token and last start, and behind that, in the record of a claimed item.
@@ -286,10 +285,7 @@ end
 if exhausted and next(avoid) == nil then
   -- Wake-ups for what is gone would only wake hosts in vain. (What is left to others is still to be woken for.)
   attempt('DEL', WAKE)
-  for rank = 0, 2 do
-    -- What was claimed is answered, whatever somebody has put there: who adopts it names it.
-    local shown = attempt('LLEN', LISTS[rank])
-    if type(shown) ~= 'number' or shown > 0 then answer[2] = 1 end
-  end
+  -- Nothing of ours is there any more. What it is, who adopts it finds out.
+  answer[2] = call('EXISTS', QUEUE_HIGH, QUEUE_NORMAL, QUEUE_LOW) > 0 and 1 or 0
 end
 return answer

@@ -7,7 +7,7 @@
 -- Returns {promoted, forgotten, 1 if there is more to do, 1 if a list of old holds entries that aren't ours,
 --          1 if `work:active` does, or minus the ms for which there is nothing to do here unless something is queued, delayed,
 --          claimed or in backoff; then for each recovered claim: item, agent, host}
-local MOST, LONGEST_REST = 200, 10000
+local MOST, LONGEST_REST = 200, 60000
 -- Agents in backoff that a sweep looks at.
 local LOOKED_AT = 1000
 local AGES_AT_ONCE = 20
@@ -139,7 +139,8 @@ if urgent then
 end
 if not urgent and in_backoff == 0 and not more then
   local oldest, effect = call('LRANGE', AGES, 0, 0)[1], call('ZRANGE', EFFECT_AGES, 0, 0, 'WITHSCORES')[2]
-  local rest = LONGEST_REST
+  -- What is added from now on is kept for as long as its kind is.
+  local rest = math.min(LONGEST_REST, KEEP_DONE, KEEP_EFFECTS)
   if oldest then rest = math.min(rest, sub(oldest, 1, 15) + KEEP_DONE + 1 - now) end
   if effect then rest = math.min(rest, effect + KEEP_EFFECTS + 1 - now) end
   strangers = math.min(-rest, 0)
