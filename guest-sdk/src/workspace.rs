@@ -3,8 +3,12 @@
 //! Needs `workspace:write`, or `workspace:read` where the agent only reads. The files belong to the agent, and no other
 //! agent sees them; they are scratch space of the host that it runs on, and what must last belongs into
 //! [`state`](crate::state). Limits of the host are 16 MiB and 1,000 files and directories unless the operator set
-//! others; what is over fails with "I/O error" or "Quota exceeded", depending on the call, and the agent's log says which
-//! limit it was. There are no links, and directories lie at most 32 deep.
+//! others. There are no links, and directories lie at most 32 deep.
+//!
+//! What is over a limit fails with [`QuotaExceeded`](std::io::ErrorKind::QuotaExceeded), and what a full disk has no room
+//! for with [`StorageFull`](std::io::ErrorKind::StorageFull): all but a write. Of a write the C library below `std` says "I/O
+//! error", whatever the reason was. To be told the reason, make room with [`File::set_len`](std::fs::File::set_len) first.
+//! The agent's log names the limit in any case.
 //!
 //! ```no_run
 //! # use warren_guest_sdk::prelude::*;

@@ -9,7 +9,6 @@
 #![allow(clippy::unwrap_used, reason = "a bench that can't start has nothing to measure")]
 
 use std::{
-    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -56,7 +55,7 @@ fn main() {
         let component = guests::component("guest-hostile");
         let everywhere = Spinners::new(component.clone(), cores()).await;
         let one_left = Spinners::new(component, (cores() - 1).max(1)).await;
-        let services = Services::start(Arc::clone(&everywhere.sandbox) as Arc<_>).await;
+        let services = Services::start(&everywhere.sandbox).await;
         let asker = Asker::start(services.address);
         let variants = [None, Some(&everywhere), Some(&one_left)];
         let mut measured = [Delays::default(), Delays::default(), Delays::default()];

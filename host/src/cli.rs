@@ -18,6 +18,7 @@ mod new;
 mod output;
 mod plugin;
 mod queue;
+mod reloading;
 mod run;
 mod status;
 mod submit;

@@ -15,6 +15,7 @@ pub mod plugins;
 pub mod poller;
 pub mod python_runners;
 pub mod reclaim;
+pub mod reloads;
 pub mod roster;
 pub mod runner;
 pub mod store_watch;

@@ -1,7 +1,7 @@
 //! What an operator touches: the API over real HTTP, and the `warren` binary that talks to it.
 //!
 //! The API is served in this process, on a store in a file and definitions in a folder of the test's own; the commands
-//! run as processes. Only the plugins are told rather than compiled.
+//! run as processes. Only the plugins and workspaces are told rather than there (`told`).
 
 #![allow(
     clippy::unwrap_used,
@@ -22,13 +22,20 @@ mod events;
 mod hosts;
 #[path = "operator/leader.rs"]
 mod leader;
+#[path = "operator/plugins.rs"]
+mod plugins;
+#[path = "operator/probes.rs"]
+mod probes;
 #[path = "operator/queue.rs"]
 mod queue;
 #[path = "operator/requests.rs"]
 mod requests;
+#[path = "operator/told.rs"]
+mod told;
+#[path = "operator/workspaces.rs"]
+mod workspaces;
 
 use std::{
-    collections::BTreeMap,
     fs,
     net::SocketAddr,
     path::Path,
@@ -36,7 +43,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use async_trait::async_trait;
 use reqwest::{Method, RequestBuilder};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
@@ -52,115 +58,32 @@ use warren::{
             self,
             access::Access,
             context::{ApiContext, HostFacts, HostState},
-            directory::PluginDirectory,
             forward::Forwarder,
-            types::{DrainingPlugin, PluginList, PluginRef, PluginView, ReloadedPlugin, RunningPlugin},
         },
         metrics::Metrics,
-        verify::{Place, Verification, Wiring},
     },
     domain::{
-        agent::AgentDefinition,
         ending::{Ending, Reason},
-        ids::{AgentId, AgentName, ClaimToken, HostName, ItemId, PluginName, Term},
-        lease::LeaseTerms,
+        ids::{AgentId, AgentName, ClaimToken, HostName, ItemId, Term},
         limits::Limits,
-        plugin::Manifest,
         preference::Score,
         secret::Secret,
         time::UnixMillis,
         work_item::{TaskType, WorkItem},
     },
     ports::{
-        sandbox::{ComponentFacts, PrepareError, Prepared, Sandbox},
         store::{Store, StorePolicy},
         work_queue::{ClaimRequest, Claimed, Completion},
     },
-    services::{
-        election::{self, Office, Seat, Standing},
-        plugins::ReloadError,
-    },
+    services::election::{self, Office, Seat, Standing},
 };
+
+use self::told::{ToldPlugins, ToldWorkspaces, verification};
 
 const TOKEN: &str = "a-token-of-the-test-s-own";
 
 /// Longer than anything here takes on a busy machine; a test that reaches it has failed.
 const DEADLINE: Duration = Duration::from_secs(20);
-
-/// One that runs, one that can't be run.
-struct ToldPlugins;
-
-#[async_trait]
-impl PluginDirectory for ToldPlugins {
-    fn list(&self) -> PluginList {
-        let running = RunningPlugin {
-            version: "0.1.0".into(),
-            generation: 3,
-            digest: "ab".repeat(32),
-            capabilities: vec!["hub:read".into()],
-            age_seconds: 61.0,
-            running: 0,
-            activations: 7,
-            failures: BTreeMap::from([("trap".into(), 2)]),
-        };
-        let replaced = RunningPlugin {
-            generation: 2,
-            running: 1,
-            ..running.clone()
-        };
-        let view = |name: &str, running, error| PluginView {
-            name: name.into(),
-            origin: format!("plugins/{name}"),
-            running,
-            error,
-            agents: Vec::new(),
-        };
-        PluginList {
-            plugins: vec![
-                view("broken", None, Some("not a component".into())),
-                view("echo", Some(running), None),
-            ],
-            draining: vec![DrainingPlugin {
-                name: "echo".into(),
-                generation: replaced,
-            }],
-        }
-    }
-
-    fn of(&self, definition: &AgentDefinition) -> Result<PluginRef, String> {
-        match definition.plugin.as_str() {
-            "echo" => Ok(PluginRef {
-                name: "echo".into(),
-                version: "0.1.0".into(),
-                generation: 3,
-            }),
-            other => Err(format!("this host has no plugin {other}")),
-        }
-    }
-
-    async fn reload(&self, only: Option<&PluginName>) -> Result<Vec<ReloadedPlugin>, ReloadError> {
-        let reloaded = |name: &str, result: &str, generation, was, error: Option<&str>| ReloadedPlugin {
-            name: name.into(),
-            origin: format!("plugins/{name}"),
-            result: result.into(),
-            generation,
-            was,
-            error: error.map(Into::into),
-            cached: true,
-            seconds: Default::default(),
-        };
-        let echo = || reloaded("echo", "replaced", Some(4), Some(3), None);
-        match only.map(PluginName::as_str) {
-            None => Ok(vec![
-                reloaded("broken", "refused", None, None, Some("not a component")),
-                echo(),
-            ]),
-            Some("echo") => Ok(vec![echo()]),
-            Some("late") => Err(ReloadError::Stopping),
-            Some(other) => Err(ReloadError::Unknown(format!("there is no plugin {other}"))),
-        }
-    }
-}
 
 /// A host as far as operators see it.
 struct Served {
@@ -173,6 +96,7 @@ struct Served {
     server: JoinHandle<anyhow::Result<()>>,
     /// What the election would say and hear.
     seat: Seat,
+    workspaces: Arc<ToldWorkspaces>,
     context: Arc<ApiContext>,
     folder: TempDir,
 }
@@ -214,6 +138,7 @@ impl Served {
         let (office, seat) = election::open(Arc::new(Score::default));
         seat.standing.send_replace(Standing::Leading(Term(1)));
         let files = Arc::new(AgentFiles::new(&agents, clock));
+        let workspaces = Arc::new(ToldWorkspaces::default());
         let context = Arc::new(ApiContext {
             host: HostFacts {
                 name: name.clone(),
@@ -227,6 +152,9 @@ impl Served {
             definitions: files.clone(),
             definition_files: files,
             plugins: Arc::new(ToldPlugins),
+            workspaces: workspaces.clone(),
+            default_limits: Limits::default(),
+            max_limits: Limits::default(),
             metrics: metrics.clone(),
             access: Access::new(address, Vec::new(), &Secret::from(TOKEN.to_owned())).into(),
             verification: verification(name.clone(), folder.path()),
@@ -244,6 +172,7 @@ impl Served {
             stop,
             server,
             seat,
+            workspaces,
             context,
             folder,
         }
@@ -259,6 +188,9 @@ impl Served {
             definitions: Arc::new(AgentFiles::new(self.folder.path().join("agents"), Arc::new(BootClock))),
             definition_files: Arc::new(AgentFiles::new(self.folder.path().join("agents"), Arc::new(BootClock))),
             plugins: Arc::new(ToldPlugins),
+            workspaces: self.workspaces.clone(),
+            default_limits: Limits::default(),
+            max_limits: Limits::default(),
             metrics: Arc::new(Metrics::new(&name).unwrap()),
             access: Access::new(address, Vec::new(), &Secret::from(token.to_owned())).into(),
             verification: verification(name.clone(), self.folder.path()),
@@ -360,37 +292,6 @@ impl Served {
             generation: Some("echo@3".into()),
         };
         self.store.queue.complete(&completion).await.unwrap();
-    }
-}
-
-/// Nothing here joins a scope: that needs a host (`tests/verify.rs`).
-fn verification(host: HostName, folder: &Path) -> Arc<Verification> {
-    Arc::new(Verification::new(Wiring {
-        host,
-        runner: false,
-        place: Place::Files(folder.to_owned()),
-        sandbox: Arc::new(NoSandbox),
-        clock: Arc::new(BootClock),
-        lease: LeaseTerms {
-            length: Duration::from_secs(30),
-            margin: Duration::from_secs(1),
-        },
-        call_timeout: Duration::from_secs(2),
-        limits: Limits::default(),
-        max_limits: Limits::default(),
-    }))
-}
-
-struct NoSandbox;
-
-#[async_trait]
-impl Sandbox for NoSandbox {
-    fn inspect(&self, _: &[u8]) -> Result<ComponentFacts, PrepareError> {
-        Err(PrepareError::Host("there is no sandbox here".into()))
-    }
-
-    async fn prepare(&self, _: &Manifest, _: Vec<u8>) -> Result<Arc<dyn Prepared>, PrepareError> {
-        Err(PrepareError::Host("there is no sandbox here".into()))
     }
 }
 

@@ -9,7 +9,6 @@ mod sandbox {
     mod harness;
     mod isolation;
     mod limits;
-    mod plugin;
     mod refusals;
     mod workspace;
 }

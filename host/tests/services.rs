@@ -36,6 +36,7 @@
 
 #[cfg(test)]
 mod services {
+    pub mod census;
     pub mod claims;
     pub mod clock;
     pub mod departure;

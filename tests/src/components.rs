@@ -1,4 +1,5 @@
-//! Plugins written by hand: versions of one that say who they are, and one that takes long to compile.
+//! Plugins written by hand: for what no compiler would make, versions of one that say who they are, and one that takes
+//! long to compile.
 
 use std::fmt::Write;
 
@@ -43,8 +44,43 @@ fn component(summary: &str, contents: &str) -> Vec<u8> {
         bytes.iter().map(|byte| format!("\\{byte:02x}")).collect::<String>()
     };
     let outcome: String = [0, 128, length, 0, 0].into_iter().map(word).collect();
-    let text = format!(
-        r#"(component
+    let data = format!("(data (i32.const 64) \"{outcome}\") (data (i32.const 128) \"{summary}\")");
+    handwritten(&format!("{data} {contents}"), "(i32.const 64)")
+}
+
+/// A plugin without imports, as in [`Plugin`].
+pub fn handwritten(contents: &str, body: &str) -> Vec<u8> {
+    let plugin = Plugin {
+        contents,
+        body,
+        ..Plugin::default()
+    };
+    plugin.component()
+}
+
+/// A component of the world with one core module.
+#[derive(Default)]
+pub struct Plugin<'a> {
+    /// Imports of the component besides the contract's types, and what makes core functions of them.
+    pub imports: &'a str,
+    /// What the core module is instantiated with.
+    pub with: &'a str,
+    /// What the core module has besides its memory and its two functions.
+    pub contents: &'a str,
+    /// What `activate` does, to end in the address of its result.
+    pub body: &'a str,
+}
+
+impl Plugin<'_> {
+    pub fn component(&self) -> Vec<u8> {
+        let Plugin {
+            imports,
+            with,
+            contents,
+            body,
+        } = self;
+        let text = format!(
+            r#"(component
   (import "warren:agent/types@0.1.0" (instance $types
     (type $task (enum "inbox" "discovery" "direct"))
     (export "task-type" (type $task-type (eq $task)))
@@ -59,21 +95,20 @@ fn component(summary: &str, contents: &str) -> Vec<u8> {
   (alias export $types "work-item" (type $item))
   (alias export $types "outcome" (type $outcome))
   (alias export $types "failure" (type $failure))
+  {imports}
   (core module $main
+    {contents}
     (memory $main 1)
     (export "main" (memory $main))
-    (data (i32.const 64) "{outcome}")
-    (data (i32.const 128) "{summary}")
     (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
     (func (export "activate")
-      (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
-      (i32.const 64))
-    {contents})
-  (core instance $instance (instantiate $main))
+      (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) {body}))
+  (core instance $instance (instantiate $main {with}))
   (func $activate (param "item" $item) (result (result $outcome (error $failure)))
     (canon lift (core func $instance "activate") (memory (core memory $instance "main"))
       (realloc (core func $instance "realloc"))))
   (export "activate" (func $activate)))"#
-    );
-    wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}"))
+        );
+        wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+    }
 }

@@ -16,6 +16,7 @@ pub mod http;
 pub mod hub;
 pub mod interrupt;
 pub mod load;
+pub mod mount;
 pub mod nemesis;
 pub mod process;
 pub mod proxy;

@@ -6,7 +6,6 @@ use std::{
     fs,
     io::Write,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use serde_json::json;
@@ -14,50 +13,8 @@ use warren_tests::{
     SOON, eventually,
     host::{Agent, HostSetup},
     hub::HubProcess,
+    mount::Mount,
 };
-
-/// A file system in memory of its own; unmounted at the end.
-struct Mount(PathBuf);
-
-impl Mount {
-    /// Nothing, and words about it, where this is not allowed.
-    fn new(at: PathBuf, size: &str) -> Option<Mount> {
-        fs::create_dir_all(&at).expect("a folder can be made");
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
-            .arg(&at)
-            .output();
-        match mounted {
-            Ok(output) if output.status.success() => Some(Mount(at)),
-            refused => {
-                // Not by the macro, whose output the test runner would keep to itself.
-                let words = format!("SKIPPED: a file system can't be mounted here, which needs root: {refused:?}\n");
-                std::io::stderr()
-                    .write_all(words.as_bytes())
-                    .expect("there is a standard error");
-                None
-            }
-        }
-    }
-
-    fn remount(&self, option: &str) {
-        let done = Command::new("mount")
-            .args(["-o", &format!("remount,{option}")])
-            .arg(&self.0)
-            .status();
-        assert!(done.is_ok_and(|status| status.success()), "remount {option}");
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        // Lazily: a host that is being killed may still have files open.
-        let done = Command::new("umount").arg("-l").arg(&self.0).status();
-        if !done.is_ok_and(|status| status.success()) {
-            eprintln!("{} could not be unmounted", self.0.display());
-        }
-    }
-}
 
 /// Fills what is left of a file system; removing the file makes room again.
 fn fill(folder: &Path) -> PathBuf {
@@ -78,7 +35,7 @@ fn a_full_disk_is_said_and_survived() {
     let setup = HostSetup::new(&hub)
         .agent(&Agent::echo("echo"))
         .set("hub.idempotency", "\"yes\"");
-    let Some(mount) = Mount::new(setup.path("small"), "24m") else {
+    let Some(mount) = Mount::small(setup.path("small"), "size=24m") else {
         return;
     };
     let data = setup.path("small/data");
@@ -90,7 +47,7 @@ fn a_full_disk_is_said_and_survived() {
         api.post("/api/v1/items", &item)
     };
 
-    let ballast = fill(&mount.0);
+    let ballast = fill(mount.at());
     let mut acknowledged = Vec::new();
     let refused = eventually("a submit that the full disk refuses", SOON, || {
         let answer = submit("x".repeat(100_000));
@@ -130,12 +87,12 @@ fn a_full_disk_is_said_and_survived() {
 fn a_full_disk_at_the_start_is_said() {
     let hub = HubProcess::start(&["echo"]);
     let setup = HostSetup::new(&hub).agent(&Agent::echo("echo"));
-    let Some(mount) = Mount::new(setup.path("small"), "1m") else {
+    let Some(mount) = Mount::small(setup.path("small"), "size=1m") else {
         return;
     };
     let data = setup.path("small/data");
     fs::create_dir(&data).unwrap();
-    fill(&mount.0);
+    fill(mount.at());
     let setup = setup.set("host.data_dir", &format!("{data:?}"));
     let words = setup.cli(&["run"]).refused(1).to_owned();
     assert!(
@@ -155,7 +112,7 @@ fn a_full_disk_at_the_start_is_said() {
 fn a_file_system_that_becomes_read_only_is_said_and_survived() {
     let hub = HubProcess::start(&["echo"]);
     let setup = HostSetup::new(&hub).agent(&Agent::echo("echo"));
-    let Some(mount) = Mount::new(setup.path("small"), "24m") else {
+    let Some(mount) = Mount::small(setup.path("small"), "size=24m") else {
         return;
     };
     let data = setup.path("small/data");

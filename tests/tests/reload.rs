@@ -6,6 +6,8 @@
     reason = "a test's helpers fail by panicking, like the test itself"
 )]
 
+#[path = "reload/arriving.rs"]
+mod arriving;
 #[path = "reload/at_once.rs"]
 mod at_once;
 #[path = "reload/definitions.rs"]
@@ -18,6 +20,8 @@ mod everywhere;
 mod files;
 #[path = "reload/load.rs"]
 mod load;
+#[path = "reload/telling.rs"]
+mod telling;
 
 use std::{
     fs,

@@ -17,8 +17,8 @@ const USAGE: &str = "\
 Usage: cargo xtask COMMAND
 
   dev [ARGS]   build everything and start `warren dev`: a development Hub, a host and the bundled plugins on this
-               machine; what is saved below plugins/ and agents/ is built and reloaded. `dev --once` does without a person
-               and ends when the reply is there. ARGS go to `warren dev`.
+               machine; what is saved below plugins/, guest-sdk/ and agents/ is built and reloaded. `dev --once` does without
+               a person and ends when the reply is there. ARGS go to `warren dev`.
   test [ARGS]  run every test. ARGS go to `cargo test`.
   bench [ARGS] run the benchmarks in host/benches, one after another, and print their tables (ten minutes, once they are
                built). ARGS go to `cargo bench`: `bench --bench queue` runs one.
@@ -95,6 +95,7 @@ fn bench(args: &[String]) -> Result<(), String> {
     machine::wasm_target()?;
     machine::redis_server()?;
     guests::test_guests()?;
+    foreign::plugins()?;
     say("building the host, optimised (the first time takes many minutes)");
     run(cargo().args(["bench", "--package", "warren"]).args(args))
 }

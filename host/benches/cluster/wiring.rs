@@ -2,12 +2,11 @@
 //! first word of a guest.
 
 use std::{
-    collections::HashMap,
     fs,
     path::Path,
     pin::Pin,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
     time::{Duration, Instant},
@@ -42,7 +41,7 @@ use warren::{
         hub::{Hub, HubError},
         plugin_source::{Place, PluginSource},
         store::StorePolicy,
-        telemetry::{ClusterSnapshot, EndedActivation, LeadershipEvent, PollOutcome, Telemetry},
+        telemetry::{ClusterSnapshot, EndedActivation, LeadershipEvent, PluginReload, PollOutcome, Telemetry},
         work_queue::{Claimed, Enqueued},
     },
     services::{
@@ -149,7 +148,7 @@ impl Wired {
             max_limits: config.limits.maxima(),
             ended: Arc::new(Notify::new()),
             store_timeout: config.leader.store_timeout,
-            avoiding: Mutex::new(HashMap::new()),
+            left: Default::default(),
         };
         let lease = config.queue.item_lease();
         let claims = Claims::new(parts.queue, clock, lease, config.leader.store_timeout);
@@ -284,6 +283,10 @@ impl RunItem for Counted {
     fn avoid(&self) -> Vec<AgentId> {
         self.runner.avoid()
     }
+
+    fn regained(&self) -> &Notify {
+        self.runner.regained()
+    }
 }
 
 /// The host's metrics, and when guests are heard first.
@@ -307,6 +310,10 @@ impl Telemetry for Watched {
     }
     fn budget_check_failed(&self) {}
     fn breaker_changed(&self, _: &str) {}
+    fn plugin_reloaded(&self, _: &PluginReload<'_>) {}
+    fn plugin_retired(&self) {}
+    fn plugin_drained(&self) {}
+    fn definition_reread(&self, _: &'static str) {}
     fn recovered(&self, _: u64) {}
     fn call_denied(&self, _: &AgentId, _: Capability) {}
     fn guest_measured(&self, agent: &AgentId, measurement: &Measurement, limits: &Limits) {

@@ -1,10 +1,12 @@
 //! Activations at a steady rate, each on what runs at that moment, while something else goes on.
 
 use std::{
+    hint,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -12,9 +14,12 @@ use tokio::{
     task::JoinSet,
     time::{self, Instant, MissedTickBehavior},
 };
-use warren::services::plugins::Plugins;
+use warren::{adapters::wasm::compiling, services::plugins::Plugins};
 
-use super::place::{Place, activate};
+use super::{
+    ASKED,
+    place::{Place, activate},
+};
 
 /// One in so much time, whether those before are done or not.
 const EVERY: Duration = Duration::from_millis(5);
@@ -23,10 +28,38 @@ pub struct Beside {
     plugins: Arc<Plugins>,
 }
 
-/// What is measured without reloads.
-pub struct Calm {
-    /// Milliseconds.
-    pub p99: f64,
+/// Threads that spin until this is dropped: as many as the compiler has, and standing back as they do.
+pub struct Spinning {
+    over: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Spinning {
+    pub fn start() -> Spinning {
+        let over = Arc::new(AtomicBool::new(false));
+        let spin = |over: Arc<AtomicBool>| {
+            move || {
+                compiling::step_back();
+                while !over.load(Ordering::Relaxed) {
+                    hint::spin_loop();
+                }
+            }
+        };
+        let threads = (0..compiling::threads(true)).map(|_| thread::spawn(spin(Arc::clone(&over))));
+        Spinning {
+            threads: threads.collect(),
+            over,
+        }
+    }
+}
+
+impl Drop for Spinning {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            thread.join().unwrap();
+        }
+    }
 }
 
 impl Beside {
@@ -57,7 +90,7 @@ async fn steady(plugins: Arc<Plugins>, over: Arc<AtomicBool>) -> Vec<Duration> {
         let (plugins, times) = (Arc::clone(&plugins), Arc::clone(&times));
         running.spawn(async move {
             let loaded = plugins.list().remove(0).loaded.unwrap().in_use();
-            activate(&*loaded.prepared, "sleep 0").await;
+            activate(&*loaded.prepared, ASKED).await;
             times.lock().unwrap().push(due.elapsed());
         });
         while running.try_join_next().is_some() {}

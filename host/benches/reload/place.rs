@@ -27,15 +27,22 @@ use warren::{
     services::plugins::{Change, Plugins, Took},
 };
 
-use super::{no_host::NoHost, spread::Spread, store};
+use super::{ASKED, no_host::NoHost, spread::Spread, store};
 
 pub struct Place {
     pub plugins: Arc<Plugins>,
     component: PathBuf,
-    /// Of versions, so that each is another.
+    /// How many versions, so that each is another.
     made: Cell<u32>,
     _store: SqliteStore,
     _folder: TempDir,
+}
+
+/// Versions that have been compiled.
+pub struct Kept {
+    versions: [Vec<u8>; 2],
+    /// Which of them does not run, unless another component does.
+    next: Cell<usize>,
 }
 
 impl Place {
@@ -67,22 +74,45 @@ impl Place {
         }
     }
 
-    /// Reload so many times, versions that have never been compiled or two that have been; each with a first activation.
-    pub async fn reload(&self, component: &[u8], times: usize, kept: bool) -> Vec<Stages> {
-        let mut stages = Vec::new();
-        let first = self.made.get();
-        for n in 0..times + if kept { 2 } else { 0 } {
-            let version = if kept { first + n as u32 % 2 } else { first + n as u32 };
-            self.put(&version_of(component, version));
-            let took = self.once().await;
-            // Those that are kept had to be compiled first.
-            if !kept || n >= 2 {
-                assert_eq!(took.reload.making.cached, kept);
-                stages.push(took);
-            }
-            self.made.set(self.made.get().max(version + 1));
-        }
+    /// Reload a version that has never been compiled, with a first activation.
+    pub async fn compiled(&self, component: &[u8]) -> Stages {
+        self.put(&self.version(component));
+        let stages = self.once().await;
+        assert!(!stages.reload.making.cached);
         stages
+    }
+
+    /// Two versions whose machine code is kept from now on.
+    pub async fn keep(&self, component: &[u8]) -> Kept {
+        let versions = [self.version(component), self.version(component)];
+        for version in &versions {
+            self.put(version);
+            self.once().await;
+        }
+        Kept {
+            versions,
+            next: Cell::new(0),
+        }
+    }
+
+    /// Reload the version that does not run, with a first activation.
+    pub async fn kept(&self, kept: &Kept) -> Stages {
+        let next = kept.next.get();
+        kept.next.set(1 - next);
+        self.put(&kept.versions[next]);
+        let stages = self.once().await;
+        assert!(stages.reload.making.cached);
+        stages
+    }
+
+    /// Another component that does the same: a custom section, called "v", holds a number.
+    fn version(&self, component: &[u8]) -> Vec<u8> {
+        let number = self.made.get();
+        self.made.set(number + 1);
+        let mut version = component.to_vec();
+        version.extend([0, 6, 1, b'v']);
+        version.extend(number.to_le_bytes());
+        version
     }
 
     /// In one step, and nobody is writing it any more: how long a reload leaves a new file alone is no work.
@@ -104,7 +134,7 @@ impl Place {
         );
         let commanded = began.elapsed();
         let activating = Instant::now();
-        activate(&*reloaded.running.unwrap().prepared, "sleep 0").await;
+        activate(&*reloaded.running.unwrap().prepared, ASKED).await;
         Stages {
             reload: reloaded.took,
             first: activating.elapsed(),
@@ -142,14 +172,6 @@ pub async fn activate(prepared: &dyn Prepared, payload: &str) {
         })
         .await;
     assert!(matches!(activated.verdict, Verdict::Outcome { .. }), "{activated:?}");
-}
-
-/// Another component that does the same: a custom section, called "v", holds the number.
-fn version_of(component: &[u8], number: u32) -> Vec<u8> {
-    let mut version = component.to_vec();
-    version.extend([0, 6, 1, b'v']);
-    version.extend(number.to_le_bytes());
-    version
 }
 
 /// Where the time of one reload went.

@@ -14,6 +14,7 @@ use warren::{
     adapters::{
         boot_clock::BootClock,
         files::{AgentFiles, PluginFolder},
+        wasm::WasmSandbox,
     },
     app::{
         api::{
@@ -55,7 +56,7 @@ pub struct Services {
 }
 
 impl Services {
-    pub async fn start(sandbox: Arc<dyn Sandbox>) -> Services {
+    pub async fn start(sandbox: &Arc<WasmSandbox>) -> Services {
         let config = Config::default();
         let folder = store::folder();
         let store = store::open(&folder, StorePolicy::default()).store();
@@ -113,9 +114,11 @@ fn context(
     store: Store,
     config: &Config,
     metrics: Arc<Metrics>,
-    sandbox: Arc<dyn Sandbox>,
+    sandbox: &Arc<WasmSandbox>,
     address: SocketAddr,
 ) -> ApiContext {
+    let workspaces = sandbox.workspaces();
+    let sandbox: Arc<dyn Sandbox> = Arc::clone(sandbox) as Arc<_>;
     let plugins = PluginFolder::new(folder.path().join("plugins"));
     ApiContext {
         host: HostFacts {
@@ -140,6 +143,9 @@ fn context(
             max_limits: config.limits.maxima(),
         })),
         plugins: Arc::new(Plugins::new(sandbox, Arc::clone(&store.plugins), Arc::new(plugins))),
+        workspaces,
+        default_limits: config.limits.limits(),
+        max_limits: config.limits.maxima(),
         store,
         metrics,
         access: Access::new(

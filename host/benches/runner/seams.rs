@@ -148,6 +148,9 @@ impl WorkQueue for TimedQueue {
     async fn give_back(&self, item: ItemId, token: ClaimToken, why: GiveBack) -> Result<(), StoreError> {
         panic!("item {item} was given back under {token}: {why:?}")
     }
+    async fn plugin_came(&self, items: &[ItemId]) -> Result<u64, StoreError> {
+        self.queue.plugin_came(items).await
+    }
     async fn sweep(&self) -> Result<Swept, StoreError> {
         self.queue.sweep().await
     }

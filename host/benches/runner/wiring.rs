@@ -1,7 +1,6 @@
 //! A host's parts, put together as the host does, with a look at the clock at the seams.
 
 use std::{
-    collections::HashMap,
     fs,
     pin::Pin,
     sync::{Arc, Mutex},
@@ -128,7 +127,7 @@ impl Wired {
             max_limits: config.limits.maxima(),
             ended: Arc::new(Notify::new()),
             store_timeout: config.leader.store_timeout,
-            avoiding: Mutex::new(HashMap::new()),
+            left: Default::default(),
         };
         let lease = config.queue.item_lease();
         let claims = Claims::new(Arc::clone(&queue), clock, lease, config.leader.store_timeout);
@@ -150,7 +149,13 @@ impl Wired {
 
     /// Claim items and complete them at once: what the store and the dispatch alone cost.
     pub fn run_nothing(&self, slots: usize) -> Running {
-        self.dispatch(slots, Arc::new(CompleteAtOnce(Arc::clone(&self.queue))))
+        self.dispatch(
+            slots,
+            Arc::new(CompleteAtOnce {
+                queue: Arc::clone(&self.queue),
+                regained: Notify::new(),
+            }),
+        )
     }
 
     fn dispatch<R: RunItem + 'static>(&self, slots: usize, runner: Arc<R>) -> Running {
@@ -222,7 +227,11 @@ impl PluginSource for OnePlugin {
     }
 }
 
-struct CompleteAtOnce(Arc<dyn WorkQueue>);
+struct CompleteAtOnce {
+    queue: Arc<dyn WorkQueue>,
+    /// Never rung: nothing is left to others.
+    regained: Notify,
+}
 
 impl RunItem for CompleteAtOnce {
     fn run(
@@ -239,12 +248,16 @@ impl RunItem for CompleteAtOnce {
                 ending: Ending::new(Reason::Ok, ""),
                 generation: Some("idle@1".to_owned()),
             };
-            self.0.complete(&completion).await.unwrap();
+            self.queue.complete(&completion).await.unwrap();
             holding.claim.settle();
         })
     }
 
     fn avoid(&self) -> Vec<AgentId> {
         Vec::new()
+    }
+
+    fn regained(&self) -> &Notify {
+        &self.regained
     }
 }

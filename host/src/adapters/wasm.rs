@@ -10,6 +10,7 @@ mod activation;
 mod bindings;
 mod cache;
 mod compiler;
+pub mod compiling;
 mod facts;
 mod guest;
 mod hub;
@@ -34,10 +35,17 @@ use tokio::{
 };
 use wasmtime::Engine;
 
-use self::{compiler::Compiler, prepared::WasmPrepared, workspace::Workspaces};
+use self::{
+    compiler::Compiler,
+    prepared::WasmPrepared,
+    workspace::{OperatedWorkspaces, Workspaces},
+};
 use crate::{
     domain::{limits::Limits, plugin::Manifest},
-    ports::sandbox::{ComponentFacts, PrepareError, Prepared, Sandbox},
+    ports::{
+        sandbox::{ComponentFacts, PrepareError, Prepared, Sandbox},
+        workspaces,
+    },
 };
 
 /// How a sandbox is built. It does not change while it runs.
@@ -161,6 +169,11 @@ impl WasmSandbox {
                 _runtime: BackgroundRuntime(Some(guests)),
             }),
         })
+    }
+
+    /// The agents' workspaces, for operators.
+    pub fn workspaces(&self) -> Arc<dyn workspaces::Workspaces> {
+        Arc::new(OperatedWorkspaces::new(self.shared.workspaces.clone()))
     }
 }
 

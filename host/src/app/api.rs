@@ -13,6 +13,8 @@
 //! | `GET /api/v1/agents/{name}` | [`types::AgentView`]; by name or id, here and below |
 //! | `POST /api/v1/agents/{name}/pause`, `…/resume` | [`types::AgentChange`] |
 //! | `POST /api/v1/agents/{name}/breaker/reset`, `…/force-open`, `…/disable` | [`types::AgentChange`] |
+//! | `POST /api/v1/agents/{name}/workspace/wipe` | empties it on the host that is asked: [`types::WorkspaceWiped`]; 409 while \
+//! an activation uses it |
 //! | `GET /api/v1/plugins` | [`types::PluginList`] |
 //! | `POST /api/v1/plugins/reload` | [`types::ReloadRequest`]: [`types::ReloadAnswer`] once everything is compiled |
 //! | `POST /api/v1/cache/invalidate?agent=NAME` | reads the definition again, or every one: [`types::InvalidateAnswer`] |
@@ -63,6 +65,7 @@ pub mod types;
 mod verify;
 pub(super) mod views;
 mod why;
+mod workspaces;
 
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -217,6 +220,7 @@ fn router(api: Api) -> Router {
         .route("/api/v1/agents/{name}/breaker/reset", post(command::reset))
         .route("/api/v1/agents/{name}/breaker/force-open", post(command::force_open))
         .route("/api/v1/agents/{name}/breaker/disable", post(command::disable))
+        .route("/api/v1/agents/{name}/workspace/wipe", post(workspaces::wipe))
         .route("/api/v1/queue", get(queue::stats))
         .route("/api/v1/dead/requeue", post(dead::requeue))
         .route("/api/v1/dead/purge", post(dead::purge))

@@ -127,7 +127,7 @@ impl Host {
             fault = serving.fault() => return Err(fault),
         };
         let description = opened.description().to_owned();
-        let parts = Parts::make(config, basics, opened)?;
+        let mut parts = Parts::make(config, basics, opened)?;
         answers.send_replace(api::whole(parts.api_context(config)?, serving.stopping()));
         let name = parts.name.clone();
         let host = Host {
@@ -165,6 +165,8 @@ impl Host {
         let ended = Arc::new(Notify::new());
         if config.host.has(Role::Runner) {
             let dispatch = self.dispatch(config, &parts, Arc::clone(&ended));
+            let runner = Arc::clone(&dispatch.runner);
+            self.running.spawn("regain", |stop| runner.regain(stop));
             self.running.spawn("dispatch", |stop| dispatch.run(stop));
         }
         if let Some(seat) = parts.seat.take() {
@@ -335,8 +337,12 @@ impl Parts {
     }
 
     /// What keeps leases alive and recovers what others have lost.
-    fn keep(&self, config: &Config) -> Stage {
+    fn keep(&mut self, config: &Config) -> Stage {
         let mut stage = Stage::new("keeping");
+        if let Some(herald) = self.herald.take() {
+            let (events, timeout) = (Arc::clone(&self.store.events), config.leader.store_timeout);
+            stage.spawn("herald", |stop| herald.run(events, timeout, stop));
+        }
         let claims: Arc<Claims> = Arc::clone(&self.claims);
         stage.spawn("claims", |stop| async move { claims.keep(stop).await });
         let reclaim = Reclaim {

@@ -6,6 +6,7 @@
 
 mod bounded;
 mod guest;
+mod reloads;
 
 use std::{
     collections::BTreeMap,
@@ -21,7 +22,7 @@ use prometheus::{
     IntGaugeVec, Opts, Registry, TextEncoder, core::Collector,
 };
 
-use self::{bounded::BoundedLabel, guest::GuestMetrics};
+use self::{bounded::BoundedLabel, guest::GuestMetrics, reloads::ReloadMetrics};
 use crate::{
     domain::{
         breaker::BreakerState,
@@ -34,7 +35,7 @@ use crate::{
     ports::{
         guest::Measurement,
         hub::HubError,
-        telemetry::{ClusterSnapshot, EndedActivation, LeadershipEvent, PollOutcome, Telemetry},
+        telemetry::{ClusterSnapshot, EndedActivation, LeadershipEvent, PluginReload, PollOutcome, Telemetry},
         work_queue::Enqueued,
     },
 };
@@ -84,6 +85,7 @@ pub struct Metrics {
     budget_failures: IntCounter,
     breaker_transitions: IntCounterVec,
     recovered: IntCounter,
+    reloads: ReloadMetrics,
 
     term: IntGauge,
     queue_depth: IntGaugeVec,
@@ -211,6 +213,7 @@ impl Metrics {
                 "botburrow_items_recovered_total",
                 "Items whose claim ran out and that this host made ready again",
             )?,
+            reloads: ReloadMetrics::new(&of_host)?,
             term: of_cluster.gauge("botburrow_leader_term", "The leader's term")?,
             queue_depth: of_cluster.gauges("botburrow_queue_depth", "Ready items", &["priority"])?,
             queue_items: of_cluster.gauges("botburrow_queue_items", "Items that are not ready", &["state"])?,
@@ -242,7 +245,7 @@ impl Metrics {
             shows_cluster: Mutex::new(false),
             leads: AtomicBool::new(false),
             instance: instance.to_string(),
-            agents: BoundedLabel::agents(),
+            agents: BoundedLabel::default(),
             guests,
             host,
             cluster,
@@ -413,6 +416,22 @@ impl Telemetry for Metrics {
     fn breaker_changed(&self, code: &str) {
         let code = TRANSITIONS.into_iter().find(|known| *known == code).unwrap_or("other");
         self.breaker_transitions.with_label_values(&[code]).inc();
+    }
+
+    fn plugin_reloaded(&self, reload: &PluginReload<'_>) {
+        self.reloads.plugin(reload);
+    }
+
+    fn plugin_retired(&self) {
+        self.reloads.draining.inc();
+    }
+
+    fn plugin_drained(&self) {
+        self.reloads.draining.dec();
+    }
+
+    fn definition_reread(&self, result: &'static str) {
+        self.reloads.definitions.with_label_values(&[result]).inc();
     }
 
     fn recovered(&self, items: u64) {

@@ -1,14 +1,6 @@
 //! What a host is made of: the adapters behind their ports, and what several services share.
 
-use std::{
-    collections::HashMap,
-    fs::DirBuilder,
-    net::SocketAddr,
-    os::unix::fs::DirBuilderExt,
-    path::Path,
-    sync::{Arc, Mutex},
-    time::Instant,
-};
+use std::{fs::DirBuilder, net::SocketAddr, os::unix::fs::DirBuilderExt, path::Path, sync::Arc, time::Instant};
 
 use anyhow::{Context, anyhow};
 use tokio::{runtime::Handle, sync::Notify};
@@ -23,6 +15,7 @@ use super::{
     },
     config::{Config, host::Role, hub::Idempotency, store::StoreKind},
     metrics::Metrics,
+    observed_definitions::ObservedDefinitions,
     observed_hub::ObservedHub,
     store::{OpenStore, redis_config},
     verify::{Place, Verification, Wiring},
@@ -44,6 +37,7 @@ use crate::{
         sandbox::Sandbox,
         store::Store,
         telemetry::Telemetry,
+        workspaces::Workspaces,
     },
     services::{
         budget::Budget,
@@ -52,6 +46,7 @@ use crate::{
         guest_host::GuestServices,
         heartbeat::{Appearance, Heartbeat},
         plugins::Plugins,
+        reloads::{self, Herald},
         runner::Runner,
     },
 };
@@ -77,12 +72,15 @@ pub struct Parts {
     /// The same, to be read again.
     pub definition_files: Arc<dyn DefinitionFiles>,
     pub plugins: Arc<Plugins>,
+    pub workspaces: Arc<dyn Workspaces>,
     pub claims: Arc<Claims>,
     pub guest_services: GuestServices,
     pub verification: Arc<Verification>,
     /// This host's part in the election, if it has the role: seen from outside, and what the election itself gets.
     pub office: Option<Office>,
     pub seat: Option<Seat>,
+    /// Writes what is told of reloads.
+    pub herald: Option<Herald>,
     token: Secret,
 }
 
@@ -124,14 +122,17 @@ impl Parts {
             guest_threads: config.runner.threads(),
             ..SandboxConfig::default()
         })?;
+        let workspaces = sandbox.workspaces();
         let sandbox: Arc<dyn Sandbox> = Arc::new(sandbox);
-        let plugins = Arc::new(Plugins::new(
+        let (reloads, herald) = reloads::open(name.clone(), Arc::clone(&telemetry));
+        let plugins = Plugins::new(
             Arc::clone(&sandbox),
             Arc::clone(&store.plugins),
             Arc::new(PluginFolder::new(config.host.plugin_dir.clone())),
-        ));
+        );
+        let plugins = Arc::new(plugins.heard_by(reloads.clone()));
         let agents_dir = config.host.agents_dir.clone();
-        let definition_files = Arc::new(AgentFiles::new(agents_dir, Arc::clone(&clock)));
+        let definitions = Arc::new(AgentFiles::new(agents_dir, Arc::clone(&clock)));
         let claims = Arc::new(Claims::new(
             Arc::clone(&store.queue),
             Arc::clone(&clock),
@@ -166,9 +167,14 @@ impl Parts {
             seat,
             token,
             hub,
-            definitions: Arc::clone(&definition_files) as Arc<_>,
-            definition_files,
+            definition_files: Arc::new(ObservedDefinitions {
+                files: Arc::clone(&definitions) as Arc<_>,
+                reloads,
+            }),
+            definitions,
+            herald: Some(herald),
             plugins,
+            workspaces,
             claims,
             guest_services,
             verification: Arc::new(verification),
@@ -192,7 +198,7 @@ impl Parts {
             default_limits: config.limits.limits(),
             max_limits: config.limits.maxima(),
             ended,
-            avoiding: Mutex::new(HashMap::new()),
+            left: Default::default(),
             store_timeout: config.leader.store_timeout,
         }
     }
@@ -238,6 +244,9 @@ impl Parts {
             definitions: Arc::clone(&self.definitions),
             definition_files: Arc::clone(&self.definition_files),
             plugins: Arc::clone(&self.plugins) as Arc<dyn PluginDirectory>,
+            workspaces: Arc::clone(&self.workspaces),
+            default_limits: config.limits.limits(),
+            max_limits: config.limits.maxima(),
             metrics: Arc::clone(&self.metrics),
             access: Arc::clone(&self.access),
             verification: Arc::clone(&self.verification),

@@ -1,8 +1,9 @@
-//! `warren agent list|show|pause|resume|reload|breaker`: what is known of agents, and what operators do to them.
+//! `warren agent list|show|pause|resume|reload|breaker|workspace`: what is known of agents, and what operators do to them.
 
 mod list;
 mod reload;
 mod show;
+mod workspace;
 
 use super::{
     Global, block_on,
@@ -43,6 +44,11 @@ enum Command {
         #[command(subcommand)]
         command: Breaker,
     },
+    /// What an agent keeps in files; `agent show` tells how much that is.
+    Workspace {
+        #[command(subcommand)]
+        command: Workspace,
+    },
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -53,6 +59,12 @@ enum Breaker {
     ForceOpen(Named),
     /// Keep it closed whatever fails, until a reset.
     Disable(Named),
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Workspace {
+    /// Delete all of an agent's files on a host. Refused while an activation uses them. What it keeps in key-value stays.
+    Wipe(workspace::Args),
 }
 
 pub fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
@@ -67,6 +79,9 @@ pub fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
             Breaker::ForceOpen(named) => change(global, named, &["breaker", "force-open"]),
             Breaker::Disable(named) => change(global, named, &["breaker", "disable"]),
         },
+        Command::Workspace {
+            command: Workspace::Wipe(args),
+        } => workspace::wipe(global, args),
     }
 }
 

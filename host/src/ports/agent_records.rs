@@ -46,6 +46,31 @@ pub struct AgentItems {
     pub behind_breaker: u64,
 }
 
+/// What the store knows of an agent's breaker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BreakerRecord {
+    pub id: AgentId,
+    pub name: AgentName,
+    pub breaker: Breaker,
+    pub last_reason: Option<Reason>,
+    pub last_detail: String,
+    /// The store's time when this was read.
+    pub now: UnixMillis,
+}
+
+impl From<&AgentRecord> for BreakerRecord {
+    fn from(agent: &AgentRecord) -> BreakerRecord {
+        BreakerRecord {
+            id: agent.id.clone(),
+            name: agent.name.clone(),
+            breaker: agent.breaker,
+            last_reason: agent.last_reason,
+            last_detail: agent.last_detail.clone(),
+            now: agent.now,
+        }
+    }
+}
+
 /// What an operator does to an agent's breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BreakerCommand {
@@ -79,5 +104,5 @@ pub trait AgentRecords: Send + Sync {
     -> Result<Option<Transition>, StoreError>;
 
     /// Agents whose breaker is not closed, with the time from which they may run, soonest first.
-    async fn in_backoff(&self, limit: u32) -> Result<Vec<AgentRecord>, StoreError>;
+    async fn in_backoff(&self, limit: u32) -> Result<Vec<BreakerRecord>, StoreError>;
 }

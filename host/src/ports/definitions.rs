@@ -50,6 +50,19 @@ pub enum Reread {
     },
 }
 
+impl Reread {
+    /// In the API and in metrics.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Reread::Changed => "changed",
+            Reread::New => "new",
+            Reread::Unchanged => "unchanged",
+            Reread::Gone | Reread::Unknown { .. } => "gone",
+            Reread::Refused { .. } => "refused",
+        }
+    }
+}
+
 /// Where definitions can be read again before their time.
 #[async_trait]
 pub trait DefinitionFiles: Send + Sync {

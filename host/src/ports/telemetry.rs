@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use super::{agent_records::AgentRecord, guest::Measurement, hub::HubError, store::QueueStats, work_queue::Enqueued};
+use super::{agent_records::BreakerRecord, guest::Measurement, hub::HubError, store::QueueStats, work_queue::Enqueued};
 use crate::domain::{
     capability::Capability,
     ending::Reason,
     host::HostCounts,
-    ids::{AgentId, Term},
+    ids::{AgentId, PluginName, Term},
     limits::Limits,
     work_item::TaskType,
 };
@@ -62,12 +62,24 @@ pub struct EndedActivation<'a> {
     pub cpu: Duration,
 }
 
+/// What became of one plugin when it was read.
+#[derive(Clone, Copy, Debug)]
+pub struct PluginReload<'a> {
+    /// Unless not even that could be read.
+    pub plugin: Option<&'a PluginName>,
+    /// A fixed word such as `replaced` or `refused`.
+    pub result: &'static str,
+    /// What runs now.
+    pub generation: Option<u32>,
+    pub took: Duration,
+}
+
 /// What the leader knows of the whole cluster.
 #[derive(Clone, Copy, Debug)]
 pub struct ClusterSnapshot<'a> {
     pub queue: &'a QueueStats,
     /// As [`AgentRecords::in_backoff`](super::agent_records::AgentRecords::in_backoff) lists them.
-    pub in_backoff: &'a [AgentRecord],
+    pub in_backoff: &'a [BreakerRecord],
     pub hosts: HostCounts,
 }
 
@@ -101,6 +113,16 @@ pub trait Telemetry: Send + Sync {
     /// A breaker's transition as the event stream shows it, by its event code; counted by the leader alone.
     fn breaker_changed(&self, code: &str);
 
+    fn plugin_reloaded(&self, reload: &PluginReload<'_>);
+
+    /// A generation was replaced or removed. Each call is followed by one of `plugin_drained`, once nobody uses it.
+    fn plugin_retired(&self);
+
+    fn plugin_drained(&self);
+
+    /// A definition was looked at again at somebody's word. `result` is a fixed word such as `changed` or `refused`.
+    fn definition_reread(&self, result: &'static str);
+
     /// So many claims had run out and their items are ready again.
     fn recovered(&self, items: u64);
 
@@ -126,6 +148,10 @@ impl Telemetry for Unmeasured {
     fn activation_ended(&self, _: &EndedActivation<'_>) {}
     fn budget_check_failed(&self) {}
     fn breaker_changed(&self, _: &str) {}
+    fn plugin_reloaded(&self, _: &PluginReload<'_>) {}
+    fn plugin_retired(&self) {}
+    fn plugin_drained(&self) {}
+    fn definition_reread(&self, _: &'static str) {}
     fn recovered(&self, _: u64) {}
     fn call_denied(&self, _: &AgentId, _: Capability) {}
     fn guest_measured(&self, _: &AgentId, _: &Measurement, _: &Limits) {}

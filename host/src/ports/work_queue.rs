@@ -172,6 +172,10 @@ pub trait WorkQueue: Send + Sync {
     /// End a claim without an activation having counted: id, attempt and priority are kept.
     async fn give_back(&self, item: ItemId, token: ClaimToken, why: GiveBack) -> Result<(), StoreError>;
 
+    /// Make those of these items ready that a [`GiveBack::PluginUnavailable`] delays, and leave the others as they are; how
+    /// many were. Nobody is woken: whoever calls can run them, others may not, so it claims them itself.
+    async fn plugin_came(&self, items: &[ItemId]) -> Result<u64, StoreError>;
+
     /// Recover expired claims, promote what is due, forget what is old. Any host may sweep at any time.
     async fn sweep(&self) -> Result<Swept, StoreError>;
 

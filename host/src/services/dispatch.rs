@@ -12,7 +12,7 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use anyhow::anyhow;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
     task::{self, JoinError, JoinSet},
     time,
 };
@@ -45,6 +45,9 @@ pub trait RunItem: Send + Sync {
 
     /// Agents that this host can't run for now.
     fn avoid(&self) -> Vec<AgentId>;
+
+    /// Rung when it can run some of them again, and their items are ready.
+    fn regained(&self) -> &Notify;
 }
 
 /// A place among the activations that run at a time, until it is dropped.
@@ -171,7 +174,7 @@ impl<R: RunItem + 'static> Dispatch<R> {
     /// Claim up to `wanted` items. A call without an answer is made again with the same tokens, so that what it may have
     /// claimed is not lost; a host that stops meanwhile asks once more, so that it can hand back what it got.
     async fn claim(&self, wanted: usize, next: Next, shutdown: &CancellationToken) -> (BootTime, Vec<Claimed>) {
-        let request = ClaimRequest {
+        let mut request = ClaimRequest {
             host: self.host.clone(),
             tokens: (0..wanted).map(|_| ClaimToken::fresh()).collect(),
             lease: self.claims.lease().length,
@@ -183,9 +186,14 @@ impl<R: RunItem + 'static> Dispatch<R> {
             let answer = match next {
                 Next::Wait if failures == 0 => match self.claim_when_ready(&request, shutdown).await {
                     Some(answer) => answer,
-                    None => {
+                    None if shutdown.is_cancelled() => {
                         self.claims.doubt(request);
                         return (self.clock.now(), Vec::new());
+                    }
+                    // The same tokens tell what it may have got.
+                    None => {
+                        request.avoid = self.runner.avoid();
+                        self.claim_once(&request, true).await
                     }
                 },
                 _ => self.claim_once(&request, failures > 0).await,
@@ -217,7 +225,7 @@ impl<R: RunItem + 'static> Dispatch<R> {
         }
     }
 
-    /// Wait for work with a claim; nothing if the host stops meanwhile.
+    /// Wait for work with a claim; nothing if the host stops meanwhile, or can run agents again that the claim leaves out.
     async fn claim_when_ready(
         &self,
         request: &ClaimRequest,
@@ -234,6 +242,7 @@ impl<R: RunItem + 'static> Dispatch<R> {
                 Some(answer.map(|claimed| (sent, claimed)))
             }
             () = shutdown.cancelled() => None,
+            () = self.runner.regained().notified() => None,
         }
     }
 

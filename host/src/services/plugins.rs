@@ -5,6 +5,7 @@
 
 mod gates;
 mod loaded;
+mod outcome;
 mod reload;
 
 use std::{
@@ -17,8 +18,9 @@ use tokio_util::sync::CancellationToken;
 use self::gates::Gates;
 pub use self::{
     loaded::{InUse, LoadedPlugin},
-    reload::{Change, Refusal, ReloadError, Reloaded, Took},
+    outcome::{Change, Refusal, ReloadError, Reloaded, Took},
 };
+use super::reloads::Reloads;
 use crate::{
     domain::{agent::AgentDefinition, ids::PluginName},
     ports::{plugin_source::PluginSource, plugin_store::PluginStore, sandbox::Sandbox},
@@ -52,9 +54,10 @@ struct Table {
 
 impl Table {
     /// What nobody can be given any more.
-    fn replace(&mut self, old: Option<Arc<LoadedPlugin>>) {
+    fn retire(&mut self, old: &Arc<LoadedPlugin>, reloads: &Reloads) {
+        old.retire(reloads);
         self.replaced.retain(|generation| generation.strong_count() > 0);
-        self.replaced.extend(old.map(|old| Arc::downgrade(&old)));
+        self.replaced.push(Arc::downgrade(old));
     }
 }
 
@@ -64,6 +67,8 @@ pub struct Plugins {
     source: Arc<dyn PluginSource>,
     table: RwLock<Table>,
     gates: Gates,
+    /// Told of every reload.
+    pub reloads: Reloads,
     closed: CancellationToken,
 }
 
@@ -75,8 +80,14 @@ impl Plugins {
             source,
             table: RwLock::default(),
             gates: Gates::default(),
+            reloads: Reloads::unheard(),
             closed: CancellationToken::new(),
         }
+    }
+
+    /// With somebody who is told of every reload.
+    pub fn heard_by(self, reloads: Reloads) -> Plugins {
+        Plugins { reloads, ..self }
     }
 
     /// From now on nothing is replaced: the host stops. What is being reloaded is refused.

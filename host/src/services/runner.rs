@@ -4,18 +4,13 @@
 //! Whatever fails on the way has a reason code, and only what the guest itself did counts against the agent (I8). How
 //! claims end in the store is in `finish`, what a verdict means in `judge`.
 
-use std::{
-    collections::HashMap,
-    future::Future,
-    pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use tokio::{sync::Notify, time::Instant};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+pub use self::left::{LEAVE_TO_OTHERS, LeftToOthers};
 use self::{judge::judge, told::Told};
 use super::{
     budget::Budget,
@@ -28,7 +23,7 @@ use crate::{
     domain::{
         agent::AgentDefinition,
         ending::{Ending, Reason},
-        ids::AgentId,
+        ids::{AgentId, AgentName},
         limits::Limits,
         work_item::WorkItem,
     },
@@ -43,10 +38,8 @@ use crate::{
 
 mod finish;
 mod judge;
+mod left;
 mod told;
-
-/// How long this host leaves the items of an agent that it can't run to others.
-pub const LEAVE_TO_OTHERS: Duration = Duration::from_secs(30);
 
 pub struct Runner {
     pub queue: Arc<dyn WorkQueue>,
@@ -60,7 +53,7 @@ pub struct Runner {
     pub max_limits: Limits,
     /// Rung at every end, for the poller.
     pub ended: Arc<Notify>,
-    pub avoiding: Mutex<HashMap<AgentId, Instant>>,
+    pub left: LeftToOthers,
     /// The longest that one call to the store may take.
     pub store_timeout: Duration,
 }
@@ -104,10 +97,11 @@ impl RunItem for Runner {
     }
 
     fn avoid(&self) -> Vec<AgentId> {
-        let mut avoiding = self.avoiding.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        avoiding.retain(|_, until| *until > now);
-        avoiding.keys().cloned().collect()
+        self.left.avoided()
+    }
+
+    fn regained(&self) -> &Notify {
+        &self.left.regained
     }
 }
 
@@ -115,14 +109,19 @@ impl Runner {
     async fn run_item(&self, claimed: &Claimed, claim: &Arc<HeldClaim>, slot: Slot, stop: &CancellationToken) {
         let item = &claimed.item;
         let told = Told::begin(&*self.telemetry, item, claimed.waited);
-        match self.set_up(item) {
+        let seen = *self.plugins.reloads.changes().borrow();
+        match self.set_up(&item.agent_name) {
             Err(why) => {
                 told.ended(Reason::PluginUnavailable, Usage::default());
                 self.leave_to_others(item, claim, &why).await;
+                if *self.plugins.reloads.changes().borrow() != seen {
+                    // What was missing may have come before the item was back.
+                    self.plugins.reloads.changed();
+                }
             }
             Ok(setup) => {
                 let generation = setup.plugin.generation.to_string();
-                info!(agent = %item.agent_name, item = %item.id, task_type = item.task_type.as_str(), attempt = item.attempt,
+                info!(agent = %item.agent_name, item = %item.id, task_type = %item.task_type, attempt = item.attempt,
                       plugin = generation, waited = ?claimed.waited, "activating");
                 claim.stamp(generation);
                 let run = self.activate(item, claim, &setup, stop).await;
@@ -148,11 +147,8 @@ impl Runner {
         self.ended.notify_one();
     }
 
-    fn set_up(&self, item: &WorkItem) -> Result<Setup, String> {
-        let definition = self
-            .definitions
-            .agent(&item.agent_name)
-            .map_err(|error| error.to_string())?;
+    fn set_up(&self, agent: &AgentName) -> Result<Setup, String> {
+        let definition = self.definitions.agent(agent).map_err(|error| error.to_string())?;
         let plugin = self.plugins.for_agent(&definition)?.in_use();
         let limits = self
             .default_limits
@@ -168,10 +164,7 @@ impl Runner {
 
     async fn leave_to_others(&self, item: &WorkItem, claim: &HeldClaim, why: &str) {
         warn!(agent = %item.agent_name, item = %item.id, why, reason = %Reason::PluginUnavailable, "can't run this agent here");
-        self.avoiding
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(item.agent_id.clone(), Instant::now() + LEAVE_TO_OTHERS);
+        self.left.avoid(item, None);
         self.give_back(
             item,
             claim,
@@ -180,6 +173,7 @@ impl Runner {
             },
         )
         .await;
+        self.left.avoid(item, Some(item.id));
     }
 
     async fn activate(&self, item: &WorkItem, claim: &Arc<HeldClaim>, setup: &Setup, stop: &CancellationToken) -> Run {

@@ -16,11 +16,24 @@ async fn a_post_tells_whom_it_mentions_once() {
         ("@Echo @echo @echo", 1),
         ("write to a@echo or ada@echo.org", 0),
         ("@echoes @ech", 0),
+        ("@echo's answer, or …@echo", 1),
+        ("ask @echo...", 1),
+        ("-@echo- and _@echo_", 1),
+        ("@echo@example.org, é@echo, https://example.org/@echo", 0),
+        ("@ echo, @. and @", 0),
     ];
+    // What authors test their agents with follows the same rules.
+    let mut in_memory = warren_guest_sdk::testing::Host::new("echo");
     for (content, expected) in cases {
-        let before = hub.unread("echo").await.len();
+        let before = (hub.unread("echo").await.len(), in_memory.unread().len());
         hub.ada_posts(content).await;
-        assert_eq!(hub.unread("echo").await.len() - before, expected, "{content}");
+        in_memory.post("Ada", content);
+        let after = (hub.unread("echo").await.len(), in_memory.unread().len());
+        assert_eq!(
+            (after.0 - before.0, after.1 - before.1),
+            (expected, expected),
+            "{content}"
+        );
     }
     let inbox = hub.get("/api/v1/notifications?agent_id=echo&unread=true").await;
     let first = &inbox["notifications"][0];

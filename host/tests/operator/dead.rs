@@ -140,7 +140,7 @@ async fn ten_thousand_are_put_back_at_once_while_the_host_stays_there() {
         }
     };
     assert_ends(&output, 0, &["\"done\": 10000"]);
-    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+    assert!(slowest < Duration::from_secs(5), "{slowest:?}");
 }
 
 /// A request that was made and whose answer was lost is made again by going on with what is still dead.

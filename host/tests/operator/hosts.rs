@@ -29,6 +29,12 @@ impl Served {
         self.store.hosts.beat(&holder, &body, TTL).await.unwrap();
         holder
     }
+
+    /// The registry has this host, too.
+    pub async fn beat_here(&self, name: &str) {
+        let address = format!("http://{}", self.address);
+        self.beat(name, HostReport { address, ..report() }).await;
+    }
 }
 
 fn report() -> HostReport {

@@ -10,12 +10,10 @@ use std::{
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use warren::adapters::wasm::SandboxConfig;
+use warren_tests::components::handwritten;
 use wasmtime::Engine;
 
-use super::{
-    harness::{FakeHost, Hub, activation, prepare, sandbox, small, stop},
-    plugin::component,
-};
+use super::harness::{FakeHost, Hub, activation, prepare, sandbox, small, stop};
 
 /// Prepare and run a small component with a cache; it ends in a trap, as it should.
 async fn prepare_with(folder: &Path) {
@@ -28,7 +26,7 @@ async fn prepare_with(folder: &Path) {
 
 async fn prepare_in(config: SandboxConfig) {
     let sandbox = sandbox(config);
-    let prepared = prepare(&sandbox, component("", "unreachable")).await;
+    let prepared = prepare(&sandbox, handwritten("", "unreachable")).await;
     let activated = prepared.activate(activation(&FakeHost::new(Hub::Answers), "")).await;
     assert!(stop(&activated).1.contains("unreachable"), "{:?}", activated.verdict);
 }
@@ -120,7 +118,7 @@ async fn an_unsound_artifact_is_replaced() {
 #[tokio::test]
 async fn what_is_no_artifact_of_this_engine_is_replaced_even_with_a_true_checksum() {
     let other_engine = Engine::default()
-        .precompile_component(&component("", "unreachable"))
+        .precompile_component(&handwritten("", "unreachable"))
         .unwrap();
     for foreign in [b"not machine code at all".to_vec(), other_engine] {
         let (_parent, folder, artifact) = filled().await;

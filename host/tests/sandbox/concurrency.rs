@@ -11,12 +11,9 @@ use warren::{
     domain::{ending::Reason, limits::Limits},
     ports::sandbox::{Activation, Prepared},
 };
-use warren_tests::guests;
+use warren_tests::{components::Plugin, guests};
 
-use super::{
-    harness::{FakeHost, Hub, activation, prepare, sandbox, small, stop, summary},
-    plugin::Plugin,
-};
+use super::harness::{FakeHost, Hub, activation, prepare, sandbox, small, stop, summary};
 
 async fn with_slots(slots: u32) -> Arc<dyn Prepared> {
     let sandbox = sandbox(SandboxConfig { slots, ..small() });

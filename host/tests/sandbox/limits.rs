@@ -10,13 +10,12 @@ use warren::{
     domain::{agent::BehaviorLimits, ending::Reason, limits::Limits},
     ports::{guest::LogLevel, sandbox::Activation},
 };
-
-use warren_tests::guests;
-
-use super::{
-    harness::{FakeHost, Hub, activation, hostile, prepare, run, run_within, sandbox, small, stop, summary},
-    plugin::{Plugin, component},
+use warren_tests::{
+    components::{Plugin, handwritten},
+    guests,
 };
+
+use super::harness::{FakeHost, Hub, activation, hostile, prepare, run, run_within, sandbox, small, stop, summary};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -94,7 +93,7 @@ async fn starting_with_too_much_memory_table_instances_or_memories_is_a_memory_l
         ),
     ];
     for (contents, limits) in cases {
-        let prepared = prepare(&sandbox, component(contents, "unreachable")).await;
+        let prepared = prepare(&sandbox, handwritten(contents, "unreachable")).await;
         let host = FakeHost::new(Hub::Answers);
         let activated = prepared
             .activate(Activation {
@@ -106,7 +105,7 @@ async fn starting_with_too_much_memory_table_instances_or_memories_is_a_memory_l
         assert_eq!(reason, Reason::MemoryLimit, "{contents}: {detail}");
     }
 
-    let one_instance = component("", "unreachable");
+    let one_instance = handwritten("", "unreachable");
     let prepared = prepare(&sandbox, one_instance).await;
     let limits = Limits {
         instances: 0,
@@ -126,7 +125,7 @@ async fn starting_with_too_much_memory_table_instances_or_memories_is_a_memory_l
 async fn growing_a_table_without_end_is_a_memory_limit() {
     let sandbox = sandbox(small());
     let grow = "(loop $again (drop (table.grow $t (ref.null func) (i32.const 1000))) (br $again)) unreachable";
-    let prepared = prepare(&sandbox, component("(table $t 1 funcref)", grow)).await;
+    let prepared = prepare(&sandbox, handwritten("(table $t 1 funcref)", grow)).await;
     let activated = prepared.activate(activation(&FakeHost::new(Hub::Answers), "")).await;
     let (reason, detail) = stop(&activated);
     assert_eq!(reason, Reason::MemoryLimit, "{detail}");
@@ -157,7 +156,7 @@ async fn cpu_time_is_bounded_and_waiting_costs_none() {
 async fn cpu_time_of_starting_counts() {
     let sandbox = sandbox(small());
     let spin = "(func $spin (loop $again (br $again))) (start $spin)";
-    let prepared = prepare(&sandbox, component(spin, "unreachable")).await;
+    let prepared = prepare(&sandbox, handwritten(spin, "unreachable")).await;
     let limits = Limits {
         cpu: Duration::from_millis(100),
         ..Limits::default()

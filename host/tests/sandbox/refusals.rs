@@ -10,12 +10,9 @@ use warren::{
     },
     ports::sandbox::{Activation, PrepareError, Sandbox},
 };
-use warren_tests::guests;
+use warren_tests::{components::handwritten, guests};
 
-use super::{
-    harness::{FakeHost, Hub, activation, all, hostile, item, manifest, prepare, sandbox, small, stop, summary},
-    plugin::component,
-};
+use super::harness::{FakeHost, Hub, activation, all, hostile, item, manifest, prepare, sandbox, small, stop, summary};
 
 async fn refused(component: Vec<u8>, capabilities: CapabilitySet) -> PrepareError {
     match sandbox(small()).prepare(&manifest(capabilities), component).await {
@@ -116,7 +113,7 @@ async fn more_memory_than_the_pool_has_is_refused_before_any_activation() {
     };
     let sandbox = sandbox(SandboxConfig { maxima, ..small() });
     let Err(error) = sandbox
-        .prepare(&manifest(all()), component("(memory 100)", "unreachable"))
+        .prepare(&manifest(all()), handwritten("(memory 100)", "unreachable"))
         .await
     else {
         panic!("it can't fit");

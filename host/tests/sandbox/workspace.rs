@@ -3,6 +3,7 @@
 mod archivist;
 mod escapes;
 mod life;
+mod operators;
 mod quota;
 mod strange;
 
@@ -19,7 +20,10 @@ use tokio::sync::OnceCell;
 use warren::{
     adapters::wasm::SandboxConfig,
     domain::{capability::Capability, ids::AgentId, limits::Limits},
-    ports::sandbox::{Activated, Activation, Prepared},
+    ports::{
+        sandbox::{Activated, Activation, Prepared},
+        workspaces::Workspaces,
+    },
 };
 use warren_tests::guests;
 
@@ -30,6 +34,7 @@ use super::harness::{FakeHost, Hub, activation, prepare, sandbox, small, summary
 struct Rig {
     dir: TempDir,
     prepared: Arc<dyn Prepared>,
+    workspaces: Arc<dyn Workspaces>,
 }
 
 /// What an activation gets.
@@ -69,7 +74,12 @@ impl Rig {
             })
             .await;
         let prepared = prepare(&sandbox, guests::component("guest-files")).await;
-        let rig = Rig { dir, prepared };
+        let workspaces = sandbox.workspaces();
+        let rig = Rig {
+            dir,
+            prepared,
+            workspaces,
+        };
         fs::create_dir_all(rig.folder("victim")).unwrap();
         fs::write(rig.folder("victim").join("file"), "another agent's").unwrap();
         fs::create_dir(rig.outside()).unwrap();

@@ -22,7 +22,7 @@ use warren::{
         work_item::{ItemRecord, Priority, WorkItem},
     },
     ports::{
-        agent_records::{AgentRecord, AgentRecords, BreakerCommand},
+        agent_records::{AgentRecord, AgentRecords, BreakerCommand, BreakerRecord},
         agent_state::{AgentState, StateQuota, StateScope, Written},
         effects::{EffectIntent, EffectStart, Effects},
         events::Events,
@@ -143,6 +143,9 @@ impl WorkQueue for Faulty {
         let queue = Arc::clone(&self.store.queue);
         self.pass("give_back", async move { queue.give_back(item, token, why).await })
             .await
+    }
+    async fn plugin_came(&self, items: &[ItemId]) -> Result<u64, StoreError> {
+        hand_on!(self, queue.plugin_came(items))
     }
     async fn sweep(&self) -> Result<Swept, StoreError> {
         hand_on!(self, queue.sweep())
@@ -312,7 +315,7 @@ impl AgentRecords for Faulty {
         })
         .await
     }
-    async fn in_backoff(&self, limit: u32) -> Result<Vec<AgentRecord>, StoreError> {
+    async fn in_backoff(&self, limit: u32) -> Result<Vec<BreakerRecord>, StoreError> {
         let agents = Arc::clone(&self.store.agents);
         self.pass("in_backoff", async move { agents.in_backoff(limit).await })
             .await

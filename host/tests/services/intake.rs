@@ -1,11 +1,8 @@
 //! From the Hub's names to items.
 
-use std::time::Duration;
-
-use tokio::time;
-
 use std::sync::Arc;
 
+use tokio::time;
 use warren::services::{
     discovery::{Discovery, DiscoveryConfig},
     leader_state::LeaderNotes,
@@ -33,7 +30,6 @@ async fn definitions_are_looked_up_where_they_hold_up_nobody() {
         ended: rig.ended.clone(),
     })]);
     eventually("they were enqueued", || rig.faulty.calls("enqueue") > 0).await;
-    time::sleep(Duration::from_millis(50)).await;
     let stats = rig.store.queue.stats().await.unwrap();
     assert_eq!(stats.queued.values().sum::<u64>(), 2);
     assert!(*rig.seen.undefined.lock().unwrap() >= 2);

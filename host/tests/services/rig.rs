@@ -1,7 +1,7 @@
 //! A host's services, wired around one real store, a scripted Hub and scripted guests.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -257,7 +257,7 @@ impl Rig {
             default_limits: Limits::default(),
             max_limits: Limits::default(),
             ended: self.ended.clone(),
-            avoiding: Mutex::new(HashMap::new()),
+            left: Default::default(),
             store_timeout: STORE_TIMEOUT,
         })
     }
@@ -267,7 +267,9 @@ impl Rig {
         let claims = self.claims.clone();
         // Not stopped with the dispatch: draining needs it.
         tokio::spawn(async move { claims.keep(CancellationToken::new()).await });
-        tokio::spawn(self.dispatch(slots, self.runner()).run(self.shutdown.clone()))
+        let runner = self.runner();
+        tokio::spawn(Arc::clone(&runner).regain(self.shutdown.clone()));
+        tokio::spawn(self.dispatch(slots, runner).run(self.shutdown.clone()))
     }
 
     pub fn dispatch<R>(&self, slots: usize, runner: Arc<R>) -> Dispatch<R> {

@@ -221,6 +221,40 @@ async fn items_of_a_vanished_definition_are_left_to_others() {
     }
 }
 
+/// What was missing has come: what waited for it need not wait for the end of its delay, nor need what comes next.
+#[tokio::test(start_paused = true)]
+async fn items_come_back_with_what_they_waited_for() {
+    let rig = Rig::start().await;
+    rig.defined
+        .gone
+        .lock()
+        .unwrap()
+        .extend(["a".to_owned(), "b".to_owned()]);
+    let (first, other) = (item("a", TaskType::Direct), item("b", TaskType::Direct));
+    rig.submit(&first).await;
+    rig.submit(&other).await;
+    let _running = rig.run(1);
+    rig.reaches(&first, ItemState::Delayed).await;
+    rig.reaches(&other, ItemState::Delayed).await;
+    // The store is away for a moment, just then.
+    rig.faulty.set("plugin_came", away());
+    rig.defined.gone.lock().unwrap().retain(|name| name == "b");
+    rig.plugins.reloads.changed();
+    let since = Instant::now();
+    time::sleep(Duration::from_millis(100)).await;
+    rig.faulty.heal();
+    assert_eq!(rig.reaches(&first, ItemState::Done).await.item.attempt, 1);
+    let next = item("a", TaskType::Direct);
+    rig.submit(&next).await;
+    rig.reaches(&next, ItemState::Done).await;
+    assert!(since.elapsed() < seconds(5), "{:?}", since.elapsed());
+    assert_eq!(
+        rig.record(&other).await.state,
+        ItemState::Delayed,
+        "nothing has come for it"
+    );
+}
+
 /// Defect 17: SIGTERM lets what runs end within the grace period.
 #[tokio::test(start_paused = true)]
 async fn shutdown_lets_running_activations_end() {

@@ -13,7 +13,7 @@ use warren::{
     ports::{
         guest::Measurement,
         hub::HubError,
-        telemetry::{ClusterSnapshot, EndedActivation, LeadershipEvent, PollOutcome, Telemetry},
+        telemetry::{ClusterSnapshot, EndedActivation, LeadershipEvent, PluginReload, PollOutcome, Telemetry},
         work_queue::Enqueued,
     },
 };
@@ -60,6 +60,10 @@ impl Telemetry for Seen {
     fn breaker_changed(&self, code: &str) {
         self.breakers.lock().unwrap().push(code.to_owned());
     }
+    fn plugin_reloaded(&self, _: &PluginReload<'_>) {}
+    fn plugin_retired(&self) {}
+    fn plugin_drained(&self) {}
+    fn definition_reread(&self, _: &'static str) {}
     fn recovered(&self, items: u64) {
         *self.recovered.lock().unwrap() += items;
     }

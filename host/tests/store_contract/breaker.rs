@@ -291,7 +291,7 @@ pub async fn lists_backoff<H: Harness>() {
     harness.advance(seconds(60));
     run_direct(&store, "late", Reason::Trap).await;
     run_direct(&store, "closed", Reason::Ok).await;
-    let names = |records: Vec<warren::ports::agent_records::AgentRecord>| {
+    let names = |records: Vec<warren::ports::agent_records::BreakerRecord>| {
         records.into_iter().map(|r| r.name.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(

@@ -155,6 +155,36 @@ pub async fn avoided_agents_are_left<H: Harness>() {
     assert_eq!(another[0].item.id, avoided.id, "ready for a host that can run it");
 }
 
+/// What a claim moves out of the way may make another item of its agent ready, before what the claim has walked past.
+pub async fn what_a_claim_makes_ready_it_finds<H: Harness>() {
+    let harness = H::fresh(policy()).await;
+    let store = harness.store();
+    let (first, older) = (inbox("a", 1), direct("a"));
+    let normal = WorkItem {
+        priority: Priority::Normal,
+        ..older
+    };
+    for item in [&first, &normal] {
+        add_ready(&store, item).await;
+    }
+    let claimed = claim(&store, 2).await;
+    assert_eq!(claimed.len(), 1, "the other waits behind it");
+    let too_soon = WorkItem {
+        min_interval: seconds(20),
+        ..inbox("a", 2)
+    };
+    add(&store, &too_soon).await;
+    add_ready(&store, &discovery("avoided")).await;
+    end(&store, &claimed[0], Reason::Ok).await;
+    let picky = ClaimRequest {
+        avoid: vec![agent("avoided")],
+        ..request(&host("h1"), 1)
+    };
+    let found = store.queue.claim(&picky).await.unwrap();
+    assert_eq!(found.iter().map(|c| c.item.id).collect::<Vec<_>>(), [normal.id]);
+    assert_eq!(state(&store, &too_soon).await, ItemState::Delayed);
+}
+
 pub async fn many_unready_items_do_not_hide_a_ready_one<H: Harness>() {
     let harness = H::fresh(policy()).await;
     let store = harness.store();

@@ -47,7 +47,7 @@ macro_rules! contract {
                     many_due_at_once_are_promoted_in_bounded_sweeps;
                 claims: in_order_of_enqueueing, strictly_by_priority_without_a_share, one_per_agent,
                     same_tokens_get_the_same_claims, ended_tokens_claim_nothing, avoided_agents_are_left,
-                    many_unready_items_do_not_hide_a_ready_one, says_how_long_it_waited, ending_readies_the_best_waiting;
+                    what_a_claim_makes_ready_it_finds, many_unready_items_do_not_hide_a_ready_one, says_how_long_it_waited, ending_readies_the_best_waiting;
                 delays: inbox_is_not_retried, direct_is_retried_with_backoff, permanent_is_dead_at_once,
                     dead_after_the_last_attempt, faults_of_others_keep_the_attempt, cool_down_doubles_and_resets,
                     cool_down_spares_direct_items, interval_is_kept, interval_spares_direct_and_recovered_items,
@@ -63,7 +63,7 @@ macro_rules! contract {
                     reservation_is_honoured, state_is_inherited, a_repeated_bid_extends, the_best_that_waits_goes_first,
                     who_waits_no_more_holds_nobody_up, a_reservation_goes_before_preference, a_holder_s_terms_grow;
                 leases: renewal_keeps_and_expiry_recovers, stale_tokens_are_refused, recovered_items_keep_their_place,
-                    shutdown_gives_back_to_the_head, missing_plugin_delays, a_namesake_keeps_its_claims, completion_is_repeatable,
+                    shutdown_gives_back_to_the_head, missing_plugin_delays, a_plugin_that_came_ends_the_delay, a_namesake_keeps_its_claims, completion_is_repeatable,
                     give_back_is_repeatable, generation_is_kept, old_items_are_forgotten;
                 merging: same_agent_and_type_merge, direct_never_merges, news_behind_an_active_item,
                     merges_into_delayed_and_held, repeats_get_the_first_answer;

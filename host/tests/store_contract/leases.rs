@@ -128,6 +128,40 @@ pub async fn missing_plugin_delays<H: Harness>() {
     assert_eq!(claim_item(&store, &item).await.item.attempt, 1);
 }
 
+/// Whoever has got the plugin need not wait for the end of the delay; what waits for another reason does.
+pub async fn a_plugin_that_came_ends_the_delay<H: Harness>() {
+    let harness = H::fresh(policy()).await;
+    let store = harness.store();
+    let (left, failed, other) = (direct("a"), direct("b"), direct("c"));
+    for item in [&left, &failed, &other] {
+        add_ready(&store, item).await;
+    }
+    let claimed = claim_item(&store, &left).await;
+    let why = GiveBack::PluginUnavailable {
+        retry_after: seconds(30),
+    };
+    store.queue.give_back(left.id, claimed.token, why).await.unwrap();
+    let claimed = claim_item(&store, &failed).await;
+    let ended = completion(&claimed, Ending::new(Reason::GuestError, ""));
+    store.queue.complete(&ended).await.unwrap();
+    assert_eq!(state(&store, &failed).await, ItemState::Delayed);
+
+    let asked = [left.id, failed.id, other.id, ItemId::fresh()];
+    assert_eq!(store.queue.plugin_came(&asked).await.unwrap(), 1);
+    assert_eq!(store.queue.plugin_came(&asked).await.unwrap(), 0, "a repeat");
+    assert_eq!(
+        (state(&store, &left).await, state(&store, &failed).await),
+        (ItemState::Queued, ItemState::Delayed)
+    );
+    let again = claim_item(&store, &left).await;
+    assert_eq!(
+        (again.item, claim_item(&store, &other).await.item),
+        (left, other),
+        "in the old order"
+    );
+    assert_eq!(store.queue.plugin_came(&asked).await.unwrap(), 0, "it runs");
+}
+
 /// Two processes of one host name, as while a restart overlaps: one leaves and gives back what it has, claim by claim.
 pub async fn a_namesake_keeps_its_claims<H: Harness>() {
     let harness = H::fresh(policy()).await;

@@ -27,6 +27,11 @@ fn dev_builds_and_reloads_what_is_saved() {
     )
     .unwrap();
     fs::write(sources.join("Cargo.toml"), crate_of_its_own()).unwrap();
+    let part = folder.path().join("part/src/lib.rs");
+    fs::create_dir_all(part.parent().unwrap()).unwrap();
+    fs::write(&part, "pub const SAYS: &str = \"\";\n").unwrap();
+    let manifest = "[package]\nname = \"part\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[workspace]\n";
+    fs::write(folder.path().join("part/Cargo.toml"), manifest).unwrap();
     let mut command = warren();
     for kept in ["CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"] {
         if let Some(value) = env::var_os(kept) {
@@ -49,7 +54,8 @@ fn dev_builds_and_reloads_what_is_saved() {
             (dev.stderr().matches(words).count() >= times).then_some(())
         });
     };
-    wait("watching", 3);
+    // Its own folder, those of the two crates that it is made of, plugins and agents.
+    wait("watching", 5);
     wait("plugin ready", 1);
     fs::write(&code, source("two")).unwrap();
     wait("plugin reloaded", 1);
@@ -58,6 +64,9 @@ fn dev_builds_and_reloads_what_is_saved() {
     wait("error", 1);
     fs::write(&code, source("three")).unwrap();
     wait("plugin reloaded", 2);
+    // What it is made of, too.
+    fs::write(&part, "pub const SAYS: &str = \"more\";\n").unwrap();
+    wait("plugin reloaded", 3);
     // A definition, too.
     let definition = setup.path("agents/echo/config.yaml");
     let text = fs::read_to_string(&definition).unwrap();
@@ -70,7 +79,8 @@ fn dev_builds_and_reloads_what_is_saved() {
 fn source(says: &str) -> String {
     format!(
         "use warren_guest_sdk::{{Agent, Outcome, Result, WorkItem}};\nstruct Tiny;\nimpl Agent for Tiny {{\n    \
-         fn activate(_: WorkItem) -> Result<Outcome> {{\n        Ok(Outcome::new().summary({says:?}))\n    }}\n}}\n\
+         fn activate(_: WorkItem) -> Result<Outcome> {{\n        \
+         Ok(Outcome::new().summary(format!(\"{{}}{{}}\", {says:?}, part::SAYS)))\n    }}\n}}\n\
          warren_guest_sdk::export!(Tiny);\n"
     )
 }
@@ -82,6 +92,6 @@ fn crate_of_its_own() -> String {
         .unwrap();
     format!(
         "[package]\nname = \"tiny\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[workspace]\n[lib]\n\
-         crate-type = [\"cdylib\"]\n[dependencies]\nwarren-guest-sdk = {{ path = {sdk:?} }}\n"
+         crate-type = [\"cdylib\"]\n[dependencies]\npart = {{ path = \"../part\" }}\nwarren-guest-sdk = {{ path = {sdk:?} }}\n"
     )
 }

@@ -14,28 +14,29 @@ use crate::{
         time::UnixMillis,
     },
     ports::{
-        agent_records::{AgentItems, AgentRecord, AgentRecords, BreakerCommand},
+        agent_records::{AgentItems, AgentRecord, AgentRecords, BreakerCommand, BreakerRecord},
         store::StoreError,
     },
 };
 
 /// Agents that one call of the script tells.
 const AT_ONCE: u32 = 500;
+/// Breakers that one call tells, so that it takes about a millisecond.
+const BREAKERS_AT_ONCE: u32 = 250;
 
-/// One agent, as the script `agents` tells it.
-fn record(value: Value, now: UnixMillis) -> Result<AgentRecord, StoreError> {
-    let mut reply = Reply::new(value)?;
-    let corrupt = |what: String| StoreError::Corrupt(format!("agents: {what}"));
-    let id = AgentId::new(reply.text()?).map_err(|error| corrupt(error.to_string()))?;
-    let name = AgentName::new(reply.text()?).map_err(|error| corrupt(error.to_string()))?;
-    let paused = reply.flag()?;
+fn corrupt(what: String) -> StoreError {
+    StoreError::Corrupt(format!("agents: {what}"))
+}
+
+/// Mode and numbers, as scripts tell them one after another.
+fn breaker(reply: &mut Reply, id: &AgentId) -> Result<Breaker, StoreError> {
     let mode = match reply.text()?.as_str() {
         "automatic" => BreakerMode::Automatic,
         "forced_open" => BreakerMode::ForcedOpen,
         "disabled" => BreakerMode::Disabled,
         other => return Err(corrupt(format!("agent {id}: {other:?} is not a breaker mode"))),
     };
-    let breaker = Breaker {
+    Ok(Breaker {
         mode,
         failures: reply.small()?,
         exponent: reply.small()?,
@@ -43,7 +44,31 @@ fn record(value: Value, now: UnixMillis) -> Result<AgentRecord, StoreError> {
         open_until: reply.time()?,
         probed: reply.flag()?,
         lease_losses: reply.small()?,
-    };
+    })
+}
+
+/// One breaker, as the script `backoff` tells it.
+fn breaker_record(value: Value, now: UnixMillis) -> Result<BreakerRecord, StoreError> {
+    let mut reply = Reply::new(value)?;
+    let id = AgentId::new(reply.text()?).map_err(|error| corrupt(error.to_string()))?;
+    Ok(BreakerRecord {
+        name: AgentName::new(reply.text()?).map_err(|error| corrupt(error.to_string()))?,
+        breaker: breaker(&mut reply, &id)?,
+        id,
+        // A reason that this version does not know was written by a newer one.
+        last_reason: reply.text()?.parse().ok(),
+        last_detail: reply.text()?,
+        now,
+    })
+}
+
+/// One agent, as the script `agents` tells it.
+fn record(value: Value, now: UnixMillis) -> Result<AgentRecord, StoreError> {
+    let mut reply = Reply::new(value)?;
+    let id = AgentId::new(reply.text()?).map_err(|error| corrupt(error.to_string()))?;
+    let name = AgentName::new(reply.text()?).map_err(|error| corrupt(error.to_string()))?;
+    let paused = reply.flag()?;
+    let breaker = breaker(&mut reply, &id)?;
     let mut record = AgentRecord {
         id,
         name,
@@ -163,7 +188,21 @@ impl AgentRecords for RedisStore {
         }
     }
 
-    async fn in_backoff(&self, limit: u32) -> Result<Vec<AgentRecord>, StoreError> {
-        self.records("backoff", "", limit).await
+    async fn in_backoff(&self, limit: u32) -> Result<Vec<BreakerRecord>, StoreError> {
+        let (mut found, mut place) = (Vec::new(), String::new());
+        while found.len() < limit as usize {
+            let wanted = (limit - found.len() as u32).min(BREAKERS_AT_ONCE);
+            let call = self.calls.script(&self.calls.scripts.backoff).arg(&place).arg(wanted);
+            let mut reply = Reply::new(call.run().await?)?;
+            let now = UnixMillis(reply.number()?);
+            place = reply.text()?;
+            while let Some(agent) = reply.next() {
+                found.push(breaker_record(agent, now)?);
+            }
+            if place.is_empty() {
+                break;
+            }
+        }
+        Ok(found)
     }
 }

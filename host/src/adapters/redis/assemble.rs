@@ -5,7 +5,10 @@
 //! Constants and the names of keys are written in where they are used, and of the parts only the functions that are called
 //! are taken.
 
-use std::{collections::HashMap, fmt::Write};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt::Write,
+};
 
 /// Words and what is written in their place.
 pub(super) type Words = HashMap<String, String>;
@@ -21,7 +24,7 @@ pub(super) fn tokens(source: &str) -> Vec<&str> {
                 continue;
             }
             '\'' | '"' => string_length(rest, first),
-            c if is_word(c) => rest.find(|c| !is_word(c)).unwrap_or(rest.len()),
+            c if is_word(c) => rest.bytes().position(|b| !is_word(char::from(b))).unwrap_or(rest.len()),
             c => c.len_utf8(),
         };
         found.push(&rest[..length]);
@@ -141,10 +144,10 @@ pub(super) fn assemble(parts: &[&str], own: &str, mut words: Words, register: &s
         found.is_none()
     });
     // From the last to the first: whatever is called was defined before.
-    let mut used: Vec<&str> = Vec::new();
+    let mut used: HashSet<&str> = HashSet::new();
     let mut kept = Vec::new();
     for statement in all.into_iter().rev() {
-        if statement.function.is_none_or(|name| used.contains(&name)) {
+        if statement.function.is_none_or(|name| used.contains(name)) {
             used.extend(tokens(statement.text));
             kept.push(statement);
         }

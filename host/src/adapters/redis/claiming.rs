@@ -8,7 +8,7 @@ use super::{
     RedisStore,
     calls::{Call, sorted},
     items::{Known, from_json, item_id, millis},
-    reply::Reply,
+    reply::{Reply, number},
 };
 use crate::{
     domain::ids::{AgentId, ClaimToken, ItemId, Term},
@@ -20,6 +20,8 @@ use crate::{
 
 /// Entries of other systems that one call adopts.
 const ADOPTED_AT_ONCE: usize = 100;
+/// Calls in a row, each of which looks at a part of the lists: the next sweep goes on.
+const ADOPTIONS: usize = 10;
 
 /// What the claim script has answered.
 #[derive(Default)]
@@ -129,10 +131,15 @@ impl RedisStore {
         Ok(claims)
     }
 
-    /// Take what another system has pushed into the queue.
+    /// Take what another system has pushed into the queue, and have the lists of old show what is ready.
     pub(super) async fn adopt(&self) -> Result<(), StoreError> {
-        let ids = (0..ADOPTED_AT_ONCE).map(|_| ItemId::fresh().to_string());
-        self.calls.script(&self.calls.scripts.adopt).args(ids).run().await?;
+        for _ in 0..ADOPTIONS {
+            let ids = (0..ADOPTED_AT_ONCE).map(|_| ItemId::fresh().to_string());
+            let call = self.calls.script(&self.calls.scripts.adopt).args(ids);
+            if number(call.run().await?)? == 0 {
+                break;
+            }
+        }
         Ok(())
     }
 

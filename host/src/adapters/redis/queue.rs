@@ -31,6 +31,8 @@ use crate::{
 
 /// Items that one call of a script takes, so that it keeps nobody waiting for long.
 pub(super) const AT_ONCE: usize = 500;
+/// Those that one puts back or deletes, which takes longer.
+const MOVED_AT_ONCE: usize = 200;
 /// An item that somebody waits for is looked at that often, should a signal get lost.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
@@ -130,6 +132,16 @@ impl WorkQueue for RedisStore {
         let given = call.arg(item.to_string()).arg(token.to_string()).arg(delay).run().await;
         self.rest.stir();
         given.map(drop)
+    }
+
+    async fn plugin_came(&self, items: &[ItemId]) -> Result<u64, StoreError> {
+        let mut came = 0;
+        for part in items.chunks(AT_ONCE) {
+            let call = self.calls.script(&self.calls.scripts.plugin_came);
+            let answer = call.args(part.iter().map(ToString::to_string)).run().await?;
+            came += u64::try_from(number(answer)?).unwrap_or(0);
+        }
+        Ok(came)
     }
 
     async fn sweep(&self) -> Result<Swept, StoreError> {
@@ -240,7 +252,7 @@ impl WorkQueue for RedisStore {
 
     async fn requeue_dead(&self, items: &[ItemId]) -> Result<Vec<Requeued>, StoreError> {
         let mut answers = Vec::with_capacity(items.len());
-        for part in items.chunks(AT_ONCE) {
+        for part in items.chunks(MOVED_AT_ONCE) {
             let call = self.calls.script(&self.calls.scripts.requeue);
             let call = call.args(part.iter().map(ToString::to_string));
             let mut reply = Reply::new(call.run().await?)?;
@@ -253,7 +265,7 @@ impl WorkQueue for RedisStore {
 
     async fn purge_dead(&self, items: &[ItemId]) -> Result<u64, StoreError> {
         let mut purged = 0;
-        for part in items.chunks(AT_ONCE) {
+        for part in items.chunks(MOVED_AT_ONCE) {
             let call = self.calls.script(&self.calls.scripts.purge);
             let answer = call.args(part.iter().map(ToString::to_string)).run().await?;
             purged += u64::try_from(number(answer)?).unwrap_or(0);

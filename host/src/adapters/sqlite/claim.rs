@@ -29,6 +29,9 @@ const MOST_MOVES: u32 = 256;
 pub(super) const HEAD: &str = "SELECT seq, agent_id FROM items INDEXED BY items_ready \
      WHERE state = 'queued' AND priority = ?1 AND seq > ?2 ORDER BY seq LIMIT 1";
 
+/// Where a walk begins, per priority.
+const FROM_THE_FIRST: [i64; Priority::ALL.len()] = [i64::MIN; Priority::ALL.len()];
+
 pub(super) struct Claims {
     pub claimed: Vec<Claimed>,
     /// It stopped at its bound of moves: ready items may be left, another step is to look.
@@ -38,7 +41,7 @@ pub(super) struct Claims {
 pub(super) fn claim(step: &mut Step<'_>, request: &ClaimRequest) -> Result<Claims, StoreError> {
     let mut claimed = Vec::new();
     let mut walk = Walk {
-        after: [i64::MIN; Priority::ALL.len()],
+        after: FROM_THE_FIRST,
         avoid: &request.avoid,
         moves: 0,
     };
@@ -133,11 +136,16 @@ fn next(step: &mut Step<'_>, walk: &mut Walk<'_>) -> Result<Option<(StoredItem, 
                 "an index of the queue names an item that is not there".to_owned(),
             ));
         };
+        let readied = step.signals.ready;
         if let Some(probe) = ready(step, &item)? {
             if let (Some(turn), true) = (fair, step.policy.fairness != 0) {
                 count_share(step, turn)?;
             }
             return Ok(Some((item, probe)));
+        }
+        if step.signals.ready != readied {
+            // An item became ready: it may stand before what was walked past.
+            walk.after = FROM_THE_FIRST;
         }
         walk.moves += 1;
     }

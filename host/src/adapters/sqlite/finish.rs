@@ -28,6 +28,9 @@ use crate::{
 /// The shortest wait before a direct item is tried again whose end was nobody's fault.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// What is noted on an item that waits because a host could not run it.
+const LEFT_TO_OTHERS: &str = "the host that took it can't run the agent's plugin";
+
 pub(super) fn renew(step: &Step<'_>, renewals: &[Renewal], lease: Duration) -> Result<Vec<bool>, StoreError> {
     let until = (step.now + lease).0;
     renewals
@@ -181,7 +184,7 @@ pub(super) fn give_back(step: &mut Step<'_>, id: ItemId, token: ClaimToken, why:
             Place::Delayed {
                 until: step.now + retry_after,
                 by_breaker: false,
-                note: "the host that took it can't run the agent's plugin".to_owned(),
+                note: LEFT_TO_OTHERS.to_owned(),
             }
         }
     };
@@ -190,6 +193,19 @@ pub(super) fn give_back(step: &mut Step<'_>, id: ItemId, token: ClaimToken, why:
         places::release_waiting(step, &item.record.item.agent_id)?;
     }
     Ok(())
+}
+
+/// Items that were left to others are ready; nobody is woken for them.
+pub(super) fn plugin_came(step: &mut Step<'_>, items: &[ItemId]) -> Result<u64, StoreError> {
+    let mut came = 0;
+    for item in items {
+        came += step.run(
+            "UPDATE items SET state = 'queued', note = '', due_at = NULL, ready_at = ?3 \
+             WHERE id = ?1 AND state = 'delayed' AND note = ?2",
+            params![item.to_string(), LEFT_TO_OTHERS, step.now.0],
+        )?;
+    }
+    Ok(came)
 }
 
 /// The claim's host died: the item goes back to its old place with its attempt, and the agent is told of it.

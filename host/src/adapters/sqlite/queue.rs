@@ -30,7 +30,7 @@ use crate::{
     },
 };
 
-/// Dead items that one step puts back or deletes, so that it keeps nobody waiting for long.
+/// Items that one step puts back or deletes, so that it keeps nobody waiting for long.
 const AT_ONCE: usize = 200;
 
 #[async_trait]
@@ -95,6 +95,15 @@ impl WorkQueue for SqliteStore {
         self.workers
             .write(move |step| finish::give_back(step, item, token, why))
             .await
+    }
+
+    async fn plugin_came(&self, items: &[ItemId]) -> Result<u64, StoreError> {
+        let mut came = 0;
+        for part in items.chunks(AT_ONCE) {
+            let part = part.to_vec();
+            came += self.workers.write(move |step| finish::plugin_came(step, &part)).await?;
+        }
+        Ok(came)
     }
 
     async fn sweep(&self) -> Result<Swept, StoreError> {

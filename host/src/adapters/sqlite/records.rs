@@ -21,7 +21,7 @@ use crate::{
         time::UnixMillis,
     },
     ports::{
-        agent_records::{AgentItems, AgentRecord, AgentRecords, BreakerCommand},
+        agent_records::{AgentItems, AgentRecord, AgentRecords, BreakerCommand, BreakerRecord},
         store::StoreError,
     },
 };
@@ -101,6 +101,31 @@ fn records(
         .into_iter()
         .map(|agent| record(db, agent, now))
         .collect()
+}
+
+/// What the index of agents in backoff is of, so that SQLite takes it.
+const IN_BACKOFF: &str = "(mode = 'forced_open' OR (mode = 'automatic' AND open_until IS NOT NULL))";
+/// Those with a time from which they may run, and then those without; a test holds that each uses an index.
+pub(super) const OPEN: &str = "mode = 'automatic' AND open_until IS NOT NULL ORDER BY open_until, id LIMIT ?1";
+pub(super) const FORCED_OPEN: &str = "mode = 'forced_open' ORDER BY id LIMIT ?1";
+
+pub(super) fn of_backoff(condition: &str) -> String {
+    format!("{IN_BACKOFF} AND {condition}")
+}
+
+fn in_backoff(db: &Connection, limit: u32, now: UnixMillis) -> Result<Vec<BreakerRecord>, StoreError> {
+    let mut agents = select(db, &of_backoff(OPEN), [limit])?;
+    let room = limit - u32::try_from(agents.len()).unwrap_or(limit).min(limit);
+    agents.extend(select(db, &of_backoff(FORCED_OPEN), [room])?);
+    let record = |agent: Agent| BreakerRecord {
+        id: agent.id,
+        name: agent.name,
+        breaker: agent.breaker,
+        last_reason: agent.last_reason,
+        last_detail: agent.last_detail,
+        now,
+    };
+    Ok(agents.into_iter().map(record).collect())
 }
 
 fn set_paused(step: &mut Step<'_>, id: &AgentId, paused: bool) -> Result<bool, StoreError> {
@@ -216,12 +241,7 @@ impl AgentRecords for SqliteStore {
             .await
     }
 
-    async fn in_backoff(&self, limit: u32) -> Result<Vec<AgentRecord>, StoreError> {
-        // Forced-open ones have no time from which they may run: they come last.
-        let condition = "mode = 'forced_open' OR (mode = 'automatic' AND open_until IS NOT NULL) \
-             ORDER BY mode = 'forced_open', CASE mode WHEN 'automatic' THEN open_until END, id LIMIT ?1";
-        self.workers
-            .read(move |db, now| records(db, condition, [limit], now))
-            .await
+    async fn in_backoff(&self, limit: u32) -> Result<Vec<BreakerRecord>, StoreError> {
+        self.workers.read(move |db, now| in_backoff(db, limit, now)).await
     }
 }

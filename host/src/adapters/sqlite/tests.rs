@@ -8,7 +8,11 @@ use std::{path::Path, sync::Arc, time::Duration};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::{OpenError, SqliteConfig, SqliteStore, sweep};
+use super::{
+    OpenError, SqliteConfig, SqliteStore,
+    records::{FORCED_OPEN, OPEN, of_backoff},
+    sweep,
+};
 use crate::{
     domain::{
         breaker::BreakerState,
@@ -110,6 +114,8 @@ async fn claims_and_sweeps_scan_nothing() {
         super::places::NEXT_WAITING.to_owned(),
         super::enqueue::MERGEABLE.to_owned(),
         super::enqueue::MERGEABLE_ACTIVE.to_owned(),
+        format!("SELECT id FROM agents WHERE {}", of_backoff(OPEN)),
+        format!("SELECT id FROM agents WHERE {}", of_backoff(FORCED_OPEN)),
         "SELECT seq FROM items WHERE seq = ?1".to_owned(),
         "SELECT item FROM claims WHERE token = ?1".to_owned(),
         "SELECT id FROM agents WHERE id = ?1".to_owned(),

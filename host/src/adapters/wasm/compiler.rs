@@ -1,27 +1,26 @@
 //! Makes machine code of components: from what is kept on disk, or with the compiler, which works for a minute on a large
 //! one.
 //!
-//! Whatever runs on this machine goes first: a few compilations at a time, each on threads of its own that take what cores
-//! others leave. What is kept on disk waits for none of them.
+//! Whatever runs on this machine goes first (`compiling`): a few compilations at a time, each on threads of its own. What is
+//! kept on disk waits for none of them.
 
 use std::{
-    num::NonZero,
     path::PathBuf,
-    sync::Arc,
-    thread,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
 use rayon::ThreadPoolBuilder;
-use rustix::process::setpriority_process;
 use tokio::{
     runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore},
 };
-use tracing::debug;
 use wasmtime::{Engine, component::Component};
 
-use super::cache::Cache;
+use super::{cache::Cache, compiling};
 use crate::{
     domain::{limits::Limits, plugin::Digest},
     ports::sandbox::{Making, PrepareError},
@@ -31,17 +30,14 @@ use crate::{
 /// a hundred times its component's size.
 const AT_ONCE: usize = 2;
 
-/// How much the compiler's threads step back, in the kernel's steps from 0 to 19: with this a thread gets a third of what
-/// an ordinary one gets that wants the same core. Enough to let guests go first, and on a machine that is always busy a
-/// compilation still comes to an end.
-const NICE: i32 = 5;
-
 pub struct Compiler {
     engine: Engine,
     cache: Option<Arc<Cache>>,
     /// What components may start with.
     maxima: Limits,
     turns: Arc<Semaphore>,
+    /// Whether anything has ever been activated. Before that there is nobody to disturb, and a start waits for the compiler.
+    serving: AtomicBool,
     /// Where threads wait for it: a runtime that ends without waiting for them.
     runtime: Handle,
 }
@@ -53,7 +49,16 @@ impl Compiler {
             cache: cache_dir.and_then(|folder| Cache::open(folder, engine)).map(Arc::new),
             maxima,
             turns: Arc::new(Semaphore::new(AT_ONCE)),
+            serving: AtomicBool::new(false),
             runtime,
+        }
+    }
+
+    /// Somebody runs, or will again: a core is left free from now on.
+    pub fn beside_activations(&self) {
+        // Asked at each activation, and changed once.
+        if !self.serving.load(Relaxed) {
+            self.serving.store(true, Relaxed);
         }
     }
 
@@ -103,10 +108,11 @@ impl Compiler {
         turn: OwnedSemaphorePermit,
     ) -> Result<Component, PrepareError> {
         let (engine, cache) = (self.engine.clone(), self.cache.clone());
+        let threads = compiling::threads(self.serving.load(Relaxed));
         let compile = self.runtime.spawn_blocking(move || {
             // Kept to the end of the work: whoever asked for it may be gone long before.
             let _turn = turn;
-            let artifact = precompile(&engine, &component)?;
+            let artifact = precompile(&engine, &component, threads)?;
             if let Some(cache) = cache {
                 cache.store(digest, &artifact);
             }
@@ -136,23 +142,16 @@ impl Compiler {
 }
 
 /// Validate and compile, on threads that are there for this alone.
-fn precompile(engine: &Engine, component: &[u8]) -> Result<Vec<u8>, PrepareError> {
+fn precompile(engine: &Engine, component: &[u8], threads: usize) -> Result<Vec<u8>, PrepareError> {
     let threads = ThreadPoolBuilder::new()
-        .num_threads(thread::available_parallelism().map_or(1, NonZero::get))
+        .num_threads(threads)
         .thread_name(|n| format!("warren-compile-{n}"))
-        .start_handler(|_| step_back())
+        .start_handler(|_| compiling::step_back())
         .build()
         .map_err(|error| PrepareError::Host(format!("the compiler can't start its threads: {error}")))?;
     threads
         .install(|| engine.precompile_component(component))
         .map_err(|error| PrepareError::Invalid(format!("it is not a valid component: {error:#}")))
-}
-
-/// This thread's priority is its own: on Linux "the process" is the thread that asks.
-fn step_back() {
-    if let Err(error) = setpriority_process(None, NICE) {
-        debug!(%error, "the compiler's thread competes with all others");
-    }
 }
 
 #[cfg(test)]

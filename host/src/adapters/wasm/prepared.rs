@@ -118,6 +118,7 @@ impl Prepared for WasmPrepared {
         let Ok(place) = Arc::clone(&self.shared.places).acquire_owned().await else {
             return stopped(Reason::HostFault, "the sandbox is closed".to_owned());
         };
+        self.shared.compiler.beside_activations();
         let guests = &self.shared.guests;
         // Where the activation's host calls run: the asker's runtime.
         let io = Handle::try_current().unwrap_or_else(|_| guests.clone());

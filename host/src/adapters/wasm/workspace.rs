@@ -4,7 +4,8 @@
 //! implementation of the interface on top of cap-std. A call comes in at `descriptor`; `session` says what the activation
 //! may do and lends it a thread that may wait for the disk; `path` walks to the place; `changes` and `content` do it, with
 //! the accounts (`usage`) held, so that no two handles, streams or activations can pass the quota side by side.
-//! `streams` and `listing` are what a guest reads and writes piece by piece, `tree` measures and empties.
+//! `streams` and `listing` are what a guest reads and writes piece by piece, `tree` measures and empties; `operators` is for
+//! those who run the host.
 //!
 //! An agent without a grant has no directory, and a guest that asks for none costs nothing.
 
@@ -40,13 +41,14 @@ mod facts;
 mod failure;
 mod handles;
 mod listing;
+mod operators;
 mod path;
 pub mod session;
 mod streams;
 mod tree;
 mod usage;
 
-pub use self::descriptor::add_to_linker;
+pub use self::{descriptor::add_to_linker, operators::OperatedWorkspaces};
 
 /// For nobody but the host's own user.
 const MODE: u32 = 0o700;
@@ -110,8 +112,13 @@ impl Workspaces {
                 let name = directory_name(agent);
                 let path = self.folder.join(&name);
                 let opened = self.open_directory(&name).map_err(Failure::from);
-                let workspace = opened.and_then(|dir| Workspace::measure(dir, agent));
-                Arc::new(workspace.map_err(|failure| format!("the workspace {}: {failure}", path.display()))?)
+                let measured = opened.and_then(Workspace::measure);
+                let (workspace, refused) =
+                    measured.map_err(|failure| format!("the workspace {}: {failure}", path.display()))?;
+                for refused in refused {
+                    warn!(%agent, "{refused}");
+                }
+                Arc::new(workspace)
             }
         };
         // Also at the beginning: the host may have been killed before it came to that at the end.
@@ -177,17 +184,16 @@ impl Slot {
 }
 
 impl Workspace {
-    fn measure(dir: Dir, agent: &AgentId) -> Result<Workspace, Failure> {
+    /// With what agents can't use of it, in words.
+    fn measure(dir: Dir) -> Result<(Workspace, Vec<String>), Failure> {
         let found = facts::of_open(&dir)?;
         let measured = tree::measure(&dir, found.device)?;
-        for refused in &measured.refused {
-            warn!(%agent, "{refused}");
-        }
-        Ok(Workspace {
+        let workspace = Workspace {
             root: Arc::new(handles::OpenDirectory { dir, _permit: None }),
             place: (found.device, found.id),
             usage: Mutex::new(Usage::measured(measured.bytes, measured.entries)),
-        })
+        };
+        Ok((workspace, measured.refused))
     }
 
     fn root(&self) -> Arc<handles::OpenDirectory> {

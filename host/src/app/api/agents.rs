@@ -11,6 +11,7 @@ use super::{
     types::{AgentList, AgentRow, AgentView},
     views,
     why::{Facts, sentences},
+    workspaces,
 };
 use crate::{
     app::nearest::nearest,
@@ -233,7 +234,7 @@ pub async fn show(State(api): State<Api>, Segment(asked): Segment) -> Result<Jso
         plugin,
         plugin_error,
         paused,
-        breaker: record.map(views::breaker),
+        breaker: record.map(|record| views::breaker(&record.into())),
         cool_until: record
             .and_then(|record| record.cool_until.filter(|until| *until > record.now))
             .map(views::time),
@@ -245,6 +246,7 @@ pub async fn show(State(api): State<Api>, Segment(asked): Segment) -> Result<Jso
             .collect(),
         posts_today: record.map_or(0, |record| record.posts_today),
         comments_today: record.map_or(0, |record| record.comments_today),
+        workspace: workspaces::view(&api, record.map(|record| &record.id), definition.as_deref()).await,
         items: items.iter().map(views::item).collect(),
         why,
     }))

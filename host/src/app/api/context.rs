@@ -16,11 +16,12 @@ use super::{
 };
 use crate::{
     app::{metrics::Metrics, verify::Verification},
-    domain::ids::HostName,
+    domain::{ids::HostName, limits::Limits},
     ports::{
         definitions::{DefinitionFiles, Definitions},
         hub::HubError,
         store::Store,
+        workspaces::Workspaces,
     },
     services::election::{Office, Standing},
 };
@@ -38,6 +39,11 @@ pub struct ApiContext {
     /// The same, to be read again.
     pub definition_files: Arc<dyn DefinitionFiles>,
     pub plugins: Arc<dyn PluginDirectory>,
+    pub workspaces: Arc<dyn Workspaces>,
+    /// Of an activation, if neither its plugin nor its agent says anything else.
+    pub default_limits: Limits,
+    /// The most that either may ask for.
+    pub max_limits: Limits,
     pub metrics: Arc<Metrics>,
     pub access: Arc<Access>,
     pub verification: Arc<Verification>,

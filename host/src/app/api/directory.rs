@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::types::{DrainingPlugin, PluginList, PluginRef, PluginView, ReloadSeconds, ReloadedPlugin, RunningPlugin};
 use crate::{
-    domain::{agent::AgentDefinition, ids::PluginName},
+    domain::{agent::AgentDefinition, ids::PluginName, limits::LimitOverrides},
     services::plugins::{Change, LoadedPlugin, PluginStatus, Plugins, ReloadError, Reloaded, Took},
 };
 
@@ -15,6 +15,9 @@ pub trait PluginDirectory: Send + Sync {
 
     /// What would run an agent now, or why nothing can.
     fn of(&self, definition: &AgentDefinition) -> Result<PluginRef, String>;
+
+    /// What the manifest of that plugin says of limits, or why nothing can run the agent.
+    fn limits(&self, definition: &AgentDefinition) -> Result<LimitOverrides, String>;
 
     /// Read one again, or all.
     async fn reload(&self, only: Option<&PluginName>) -> Result<Vec<ReloadedPlugin>, ReloadError>;
@@ -53,6 +56,10 @@ impl PluginDirectory for Plugins {
         })
     }
 
+    fn limits(&self, definition: &AgentDefinition) -> Result<LimitOverrides, String> {
+        Ok(self.for_agent(definition)?.generation.manifest.limits.clone())
+    }
+
     async fn reload(&self, only: Option<&PluginName>) -> Result<Vec<ReloadedPlugin>, ReloadError> {
         let reloaded = Plugins::reload(self, only).await?;
         Ok(reloaded.into_iter().map(view).collect())
@@ -76,13 +83,10 @@ fn running(loaded: &LoadedPlugin) -> RunningPlugin {
 
 /// What became of a plugin, as it is shown.
 pub fn view(reloaded: Reloaded) -> ReloadedPlugin {
-    let (result, was) = match reloaded.change {
-        Ok(Change::New) => ("new", None),
-        Ok(Change::From(was)) => ("replaced", Some(was)),
-        Ok(Change::Manifest) => ("manifest", None),
-        Ok(Change::Unchanged) => ("unchanged", None),
-        Ok(Change::Gone) => ("gone", None),
-        Err(_) => ("refused", None),
+    let result = reloaded.word();
+    let was = match reloaded.change {
+        Ok(Change::From(was)) => Some(was),
+        _ => None,
     };
     ReloadedPlugin {
         name: reloaded.name,

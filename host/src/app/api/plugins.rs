@@ -83,12 +83,11 @@ pub async fn invalidate(State(api): State<Api>, params: Params) -> Result<Json<I
 }
 
 fn reread_agent((agent, reread): (String, Reread)) -> RereadAgent {
-    let (result, error, kept) = match reread {
-        Reread::Changed => ("changed", None, true),
-        Reread::New => ("new", None, true),
-        Reread::Unchanged => ("unchanged", None, true),
-        Reread::Gone | Reread::Unknown { .. } => ("gone", None, false),
-        Reread::Refused { why, kept } => ("refused", Some(why), kept),
+    let result = reread.word();
+    let (error, kept) = match reread {
+        Reread::Changed | Reread::New | Reread::Unchanged => (None, true),
+        Reread::Gone | Reread::Unknown { .. } => (None, false),
+        Reread::Refused { why, kept } => (Some(why), kept),
     };
     RereadAgent {
         agent,

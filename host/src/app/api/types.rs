@@ -10,7 +10,7 @@ mod verify;
 
 use std::collections::BTreeMap;
 
-pub use agents::{AgentChange, AgentList, AgentRow};
+pub use agents::{AgentChange, AgentList, AgentRow, AgentView, DefinitionView, LastRun, WorkspaceView, WorkspaceWiped};
 pub use plugins::{
     DrainingPlugin, InvalidateAnswer, PluginList, PluginView, ReloadAnswer, ReloadRequest, ReloadSeconds,
     ReloadedPlugin, RereadAgent, RunningPlugin,
@@ -247,61 +247,11 @@ pub struct Check {
     pub detail: String,
 }
 
-/// `GET /api/v1/agents/{name}`.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-pub struct AgentView {
-    pub name: String,
-    /// What the Hub calls it; absent before it was heard of.
-    pub id: Option<String>,
-    pub definition: Option<DefinitionView>,
-    /// Why there is no definition.
-    pub definition_error: Option<String>,
-    /// What runs it on this host.
-    pub plugin: Option<PluginRef>,
-    /// Why nothing does.
-    pub plugin_error: Option<String>,
-    pub paused: bool,
-    pub breaker: Option<BreakerView>,
-    /// Until when inbox and discovery items rest.
-    pub cool_until: Option<String>,
-    pub last_run: Option<LastRun>,
-    /// How often activations ended how, by reason code.
-    pub endings: BTreeMap<String, u64>,
-    /// Of the current UTC day.
-    pub posts_today: u32,
-    pub comments_today: u32,
-    /// What is not done yet, and the newest of what is; at most 20.
-    pub items: Vec<ItemView>,
-    /// Why it runs or does not, in sentences, what matters most first.
-    pub why: Vec<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-pub struct DefinitionView {
-    pub kind: String,
-    pub plugin: String,
-    pub description: String,
-    pub grants: Vec<String>,
-    pub discovery: bool,
-    pub max_daily_posts: u32,
-    pub max_daily_comments: u32,
-    pub max_responses_per_thread: u32,
-    pub min_interval_seconds: u64,
-}
-
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct PluginRef {
     pub name: String,
     pub version: String,
     pub generation: u32,
-}
-
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-pub struct LastRun {
-    pub started: Option<String>,
-    pub ended: Option<String>,
-    pub reason: Option<String>,
-    pub detail: String,
 }
 
 /// A work item: `GET /api/v1/items/{id}`.

@@ -3,7 +3,11 @@
 use super::types::{BreakerView, DefinitionView, EventView, ItemView, LastRun, LeaderView, QueueView};
 use crate::{
     domain::{agent::AgentDefinition, breaker::BreakerState, event::Event, time::UnixMillis, work_item::ItemRecord},
-    ports::{agent_records::AgentRecord, leadership::Leader, store::QueueStats},
+    ports::{
+        agent_records::{AgentRecord, BreakerRecord},
+        leadership::Leader,
+        store::QueueStats,
+    },
 };
 
 /// RFC 3339, to the second: nobody reads more, and stores differ below it.
@@ -71,7 +75,7 @@ pub fn leader(leader: &Leader) -> LeaderView {
     }
 }
 
-pub fn breaker(agent: &AgentRecord) -> BreakerView {
+pub fn breaker(agent: &BreakerRecord) -> BreakerView {
     let state = agent.breaker.state(agent.now);
     let until = match state {
         BreakerState::Open { until } | BreakerState::HalfOpen { from: until } => Some(until),

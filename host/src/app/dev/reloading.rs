@@ -1,5 +1,5 @@
-//! Keeps what runs like what was saved: a plugin's source is built and reloaded, a plugin's files are reloaded, a definition
-//! is read again. What can't be used is told, and what ran goes on.
+//! Keeps what runs like what was saved: a plugin's source, or that of a crate it is made of, is built and reloaded, a
+//! plugin's files are reloaded, a definition is read again. What can't be used is told, and what ran goes on.
 
 use std::{
     collections::BTreeSet,
@@ -13,12 +13,7 @@ use super::{
     sources::Source,
     watch::{Watch, is_watched},
 };
-use crate::{
-    app::host::Host,
-    domain::ids::AgentName,
-    ports::definitions::{DefinitionFiles, Reread},
-    services::plugins::Plugins,
-};
+use crate::{app::host::Host, domain::ids::AgentName, ports::definitions::DefinitionFiles, services::plugins::Plugins};
 
 pub struct Reloading {
     plugins: Arc<Plugins>,
@@ -44,27 +39,33 @@ impl Reloading {
     /// Until it is dropped.
     pub async fn run(self) -> anyhow::Result<()> {
         let mut watch = Watch::new()?;
-        let sources = self.sources.iter().map(|source| &source.folder);
-        for folder in sources.chain([&self.plugin_dir, &self.agents_dir]) {
-            match watch.folder(folder) {
+        let mut watched = BTreeSet::new();
+        self.watch(&mut watch, &mut watched);
+        // What was saved while nobody watched yet.
+        let all = self.sources.iter().map(|source| source.folder.join("plugin.toml"));
+        self.follow(&all.collect()).await;
+        loop {
+            // A build may have told of more.
+            self.watch(&mut watch, &mut watched);
+            let changed = watch.next().await;
+            self.follow(&changed).await;
+        }
+    }
+
+    /// Watch what is not watched yet.
+    fn watch(&self, watch: &mut Watch, watched: &mut BTreeSet<PathBuf>) {
+        let sources = self.sources.iter().flat_map(Source::folders);
+        let others = [&self.plugin_dir, &self.agents_dir].map(PathBuf::clone);
+        for folder in sources.chain(others) {
+            if !watched.insert(folder.clone()) {
+                continue;
+            }
+            match watch.folder(&folder) {
                 Ok(()) => info!(folder = %folder.display(), "watching"),
                 Err(error) => {
                     warn!(folder = %folder.display(), %error, "not watched: what is saved there needs a reload by hand")
                 }
             }
-        }
-        // What was saved while nobody watched yet.
-        self.follow(
-            &self
-                .sources
-                .iter()
-                .map(|source| source.folder.join("plugin.toml"))
-                .collect(),
-        )
-        .await;
-        loop {
-            let changed = watch.next().await;
-            self.follow(&changed).await;
         }
     }
 
@@ -77,7 +78,11 @@ impl Reloading {
         };
         let mut built = false;
         for source in &self.sources {
-            if below(&source.folder).into_iter().any(matters) {
+            if source
+                .folders()
+                .iter()
+                .any(|folder| below(folder).into_iter().any(matters))
+            {
                 built |= self.build(source).await;
             }
         }
@@ -93,7 +98,8 @@ impl Reloading {
             .collect();
         for folder in agents {
             if let Ok(name) = AgentName::new(folder.to_string_lossy()) {
-                self.reread(&name).await;
+                // What became of it is in the log.
+                self.definitions.reread(&name).await;
             }
         }
     }
@@ -106,15 +112,6 @@ impl Reloading {
                 error!(plugin, error = format!("{error:#}"), "not reloaded; what ran goes on");
                 false
             }
-        }
-    }
-
-    async fn reread(&self, name: &AgentName) {
-        match self.definitions.reread(name).await {
-            Reread::Changed | Reread::New => info!(agent = %name, "definition reloaded"),
-            Reread::Gone => warn!(agent = %name, "its definition is gone"),
-            Reread::Refused { why, kept } => error!(agent = %name, why, still_used = kept, "can't use a definition"),
-            Reread::Unchanged | Reread::Unknown { .. } => {}
         }
     }
 }

@@ -1,11 +1,13 @@
 //! Plugins from their sources: which crates there are, building one with cargo, and laying it out where the host reads it.
 
 use std::{
+    collections::BTreeSet,
     env,
     ffi::OsString,
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -23,10 +25,12 @@ const TARGET: &str = "wasm32-wasip2";
 const PROFILES: [&str; 2] = ["guest", "release"];
 
 /// A plugin's crate: a folder with `Cargo.toml` and `plugin.toml`.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Source {
     pub folder: PathBuf,
     profile: &'static str,
+    /// The folders of other crates on this machine that its builds have used: of the SDK, say.
+    parts: Mutex<BTreeSet<PathBuf>>,
 }
 
 /// What came of a build.
@@ -82,7 +86,14 @@ impl Source {
         Ok(Source {
             profile: profile(&folder)?,
             folder,
+            parts: Mutex::default(),
         })
+    }
+
+    /// The folder itself, and those of other crates on this machine that it was built of so far.
+    pub fn folders(&self) -> Vec<PathBuf> {
+        let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        [&self.folder].into_iter().chain(&*parts).cloned().collect()
     }
 
     pub fn name(&self) -> String {
@@ -109,10 +120,13 @@ impl Source {
         });
         let (read, ended) = done.await.context("waiting for cargo")?;
         ends.0 = None;
+        // Also of a build that failed: it may be one of them that does not compile.
+        let messages = read.context("reading what cargo says")?.unwrap_or_default();
+        let parts = parts(&messages, &self.folder);
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner).extend(parts);
         if !ended.context("waiting for cargo")?.success() {
             bail!("{} can't be built", self.name());
         }
-        let messages = read.context("reading what cargo says")?.unwrap_or_default();
         let artifact = artifact(&messages, &self.folder)
             .ok_or_else(|| anyhow!("{} builds no component: is it a `cdylib`?", self.name()))?;
         lay_out(&self.folder, &artifact.file, &plugins.join(self.name()))?;
@@ -180,6 +194,8 @@ struct Artifact {
 #[derive(Deserialize)]
 struct Message {
     reason: String,
+    #[serde(default)]
+    package_id: String,
     manifest_path: Option<PathBuf>,
     #[serde(default)]
     filenames: Vec<PathBuf>,
@@ -187,14 +203,24 @@ struct Message {
     fresh: bool,
 }
 
+fn artifacts(messages: &str) -> impl Iterator<Item = Message> {
+    let messages = messages.lines().filter_map(|line| serde_json::from_str(line).ok());
+    messages.filter(|message: &Message| message.reason == "compiler-artifact")
+}
+
+/// The folders of the other crates that cargo built this one of and whose sources are on this machine: what somebody may
+/// edit. Those of a registry are not.
+fn parts(messages: &str, folder: &Path) -> BTreeSet<PathBuf> {
+    let local = artifacts(messages).filter(|message| message.package_id.starts_with("path+"));
+    let folders = local.filter_map(|message| message.manifest_path?.parent()?.canonicalize().ok());
+    folders.filter(|part| part != folder).collect()
+}
+
 /// The component among what cargo says that it made of this crate.
 fn artifact(messages: &str, folder: &Path) -> Option<Artifact> {
     let own = folder.join("Cargo.toml");
-    let messages = messages
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Message>(line).ok());
-    messages
-        .filter(|message| message.reason == "compiler-artifact" && message.manifest_path.as_ref() == Some(&own))
+    artifacts(messages)
+        .filter(|message| message.manifest_path.as_ref() == Some(&own))
         .find_map(|message| {
             let is_component = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "wasm");
             Some(Artifact {
@@ -240,6 +266,23 @@ not json
         let found = artifact(messages, Path::new("/w/echo")).unwrap();
         assert_eq!((found.file, found.fresh), (PathBuf::from("/t/echo.wasm"), false));
         assert!(artifact(messages, Path::new("/w/sdk")).is_none());
+    }
+
+    #[test]
+    fn a_plugin_is_made_of_the_crates_on_this_machine_alone() {
+        let here = tempfile::tempdir().unwrap();
+        let (sdk, own) = (here.path().canonicalize().unwrap(), Path::new("/w/echo"));
+        let message = |id: &str, folder: &Path| {
+            let (id, manifest) = (format!("{id}#1.0.0"), folder.join("Cargo.toml"));
+            serde_json::json!({ "reason": "compiler-artifact", "package_id": id, "manifest_path": manifest })
+                .to_string()
+        };
+        let messages = [
+            message("registry+https://example.org/index", &sdk.join("registry")),
+            message("path+file:///w/sdk", &sdk),
+            message("path+file:///w/echo", own),
+        ];
+        assert_eq!(parts(&messages.join("\n"), own), BTreeSet::from([sdk]));
     }
 
     #[test]

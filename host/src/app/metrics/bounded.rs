@@ -5,8 +5,8 @@ use std::{
     sync::{PoisonError, RwLock},
 };
 
-/// As many agents have series of their own; each costs a scrape a few kilobytes.
-const AGENTS: usize = 1000;
+/// As many agents, or plugins, have series of their own; each costs a scrape a few kilobytes.
+const VALUES: usize = 1000;
 /// What stands for all values beyond the bound.
 pub const OTHER: &str = "other";
 
@@ -16,11 +16,13 @@ pub struct BoundedLabel {
     bound: usize,
 }
 
-impl BoundedLabel {
-    pub fn agents() -> BoundedLabel {
-        BoundedLabel::new(AGENTS)
+impl Default for BoundedLabel {
+    fn default() -> BoundedLabel {
+        BoundedLabel::new(VALUES)
     }
+}
 
+impl BoundedLabel {
     fn new(bound: usize) -> BoundedLabel {
         BoundedLabel {
             known: RwLock::default(),

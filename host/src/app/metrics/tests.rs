@@ -4,14 +4,10 @@ use crate::{
         breaker::{Breaker, BreakerMode},
         ending::Reason,
         host::{HostCounts, KnownHost},
-        ids::AgentName,
+        ids::{AgentName, PluginName},
         time::UnixMillis,
     },
-    ports::{
-        agent_records::{AgentItems, AgentRecord},
-        guest::MeasurementKind,
-        store::QueueStats,
-    },
+    ports::{agent_records::BreakerRecord, guest::MeasurementKind, store::QueueStats},
 };
 
 /// What is left of a leader's lease.
@@ -33,24 +29,47 @@ fn assert_shows(metrics: &Metrics, lines: &[&str]) {
     }
 }
 
-fn backed_off(id: &str, breaker: Breaker) -> AgentRecord {
-    AgentRecord {
+fn backed_off(id: &str, breaker: Breaker) -> BreakerRecord {
+    BreakerRecord {
         id: agent(id),
         name: AgentName::new("echo").unwrap(),
-        paused: false,
         breaker,
-        cool_until: None,
-        cool_downs: 0,
-        last_started: None,
-        last_ended: None,
         last_reason: None,
         last_detail: String::new(),
-        endings: BTreeMap::new(),
-        posts_today: 0,
-        comments_today: 0,
-        items: AgentItems::default(),
         now: UnixMillis(10_000),
     }
+}
+
+#[test]
+fn plugins_are_shown_by_name_as_far_as_they_have_one() {
+    let metrics = metrics();
+    let echo = PluginName::new("echo").unwrap();
+    let reload = |plugin: Option<&PluginName>, result, generation| {
+        metrics.plugin_reloaded(&PluginReload {
+            plugin,
+            result,
+            generation,
+            took: Duration::from_secs(2),
+        });
+    };
+    reload(Some(&echo), "new", Some(3));
+    metrics.plugin_retired();
+    reload(None, "refused", None);
+    assert_shows(
+        &metrics,
+        &[
+            r#"botburrow_plugin_reloads_total{plugin="echo",result="new"} 1"#,
+            r#"botburrow_plugin_reloads_total{plugin="(unreadable)",result="refused"} 1"#,
+            r#"botburrow_plugin_generation{plugin="echo"} 3"#,
+            "botburrow_plugin_reload_duration_seconds_sum 4",
+            "botburrow_plugin_generations_draining 1",
+        ],
+    );
+    reload(Some(&echo), "gone", None);
+    metrics.plugin_drained();
+    assert_shows(&metrics, &["botburrow_plugin_generations_draining 0"]);
+    let text = metrics.render(LEASE).unwrap();
+    assert!(!text.contains("botburrow_plugin_generation{"), "{text}");
 }
 
 #[test]

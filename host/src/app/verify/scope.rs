@@ -1,10 +1,6 @@
 //! One scope on this host: the services of every day over a store of its own.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use tokio::{
@@ -188,7 +184,7 @@ fn dispatch(wiring: &Wiring, store: &Store, plugins: Arc<Plugins>, claims: Arc<C
         default_limits: wiring.limits.clone(),
         max_limits: wiring.max_limits.clone(),
         ended: Arc::new(Notify::new()),
-        avoiding: Mutex::new(HashMap::new()),
+        left: Default::default(),
         store_timeout: wiring.call_timeout,
     };
     Dispatch {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::{
-    app::api::types::{AgentView, ItemView},
+    app::api::types::{AgentView, ItemView, WorkspaceView},
     cli::{
         Global, block_on,
         client::{Client, HostArgs},
@@ -70,6 +70,9 @@ fn facts(view: &AgentView) -> Vec<(&'static str, String)> {
             format!("{}, {} failures in a row", breaker.state, breaker.failures),
         ));
     }
+    if let Some(workspace) = &view.workspace {
+        facts.push(("workspace", files(workspace)));
+    }
     if let Some(run) = &view.last_run {
         let ended = run.ended.as_deref().unwrap_or("not yet");
         let reason = run.reason.as_deref().unwrap_or("-");
@@ -90,6 +93,23 @@ fn facts(view: &AgentView) -> Vec<(&'static str, String)> {
         facts.push(("runs", endings.join(", ")));
     }
     facts
+}
+
+/// What is in its workspace, and what may be.
+fn files(workspace: &WorkspaceView) -> String {
+    let host = &workspace.host;
+    if let Some(error) = &workspace.error {
+        return format!("on {host}: {error}");
+    }
+    let of = |limit: Option<String>| limit.map(|limit| format!(" of {limit}")).unwrap_or_default();
+    let in_use = if workspace.in_use { ", in use now" } else { "" };
+    format!(
+        "{}{} bytes, {}{} files and directories, on {host}{in_use}",
+        workspace.bytes.unwrap_or_default(),
+        of(workspace.max_bytes.map(|limit| limit.to_string())),
+        workspace.entries.unwrap_or_default(),
+        of(workspace.max_entries.map(|limit| limit.to_string())),
+    )
 }
 
 fn items(items: &[ItemView]) -> String {

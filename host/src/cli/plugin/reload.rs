@@ -5,11 +5,10 @@ use std::time::Duration;
 use crate::{
     app::api::types::{ReloadAnswer, ReloadRequest, ReloadedPlugin},
     cli::{
-        Global, block_on,
+        Global,
         client::{Client, HostArgs},
         exit::{Exit, Failure},
-        fleet,
-        output::{json, print},
+        reloading::{self, Reloaded},
     },
 };
 
@@ -38,83 +37,18 @@ pub fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
         plugin: args.name.clone(),
     };
     let within = Duration::from_secs(args.timeout);
-    let ask = async |client: &Client| {
-        let answer: ReloadAnswer = client.post_for(&["plugins", "reload"], &request, within).await?;
-        Ok(answer)
-    };
-    if args.all_hosts {
-        block_on(on_all(global, &client, ask))?
-    } else {
-        let answer = block_on(ask(&client))??;
-        let (done, refused) = split(&answer.plugins);
-        if global.json {
-            print(&json(&answer)?)?;
-        } else if !done.is_empty() {
-            print(&done.join("\n"))?;
-        }
-        match refused.as_slice() {
-            [] if answer.plugins.is_empty() && !global.json => {
-                print("this host has no plugins; they are looked for in host.plugin_dir")?;
-                Ok(Exit::Ok)
-            }
-            [] => Ok(Exit::Ok),
-            refused => Err(Failure::new(Exit::Failed, refused.join("\n"))),
-        }
-    }
+    reloading::run::<ReloadAnswer>(global, &client, args.all_hosts, async |client| {
+        client.post_for(&["plugins", "reload"], &request, within).await
+    })
 }
 
-async fn on_all(
-    global: &Global,
-    client: &Client,
-    ask: impl AsyncFn(&Client) -> Result<ReloadAnswer, Failure>,
-) -> Result<Exit, Failure> {
-    let line = |answer: &ReloadAnswer| {
-        let (done, refused) = split(&answer.plugins);
-        if !refused.is_empty() {
-            return Err([refused, done].concat().join("; "));
-        }
-        Ok(if done.is_empty() {
-            "has no plugins".to_owned()
-        } else {
-            done.join("; ")
-        })
-    };
-    let answers = fleet::ask_all(client, ask, line, global.json).await?;
-    let hosts = answers.len();
-    let mut failed = Vec::new();
-    let mut shown = Vec::new();
-    for answered in answers {
-        match &answered.answer {
-            Ok(answer) => {
-                let (_, refused) = split(&answer.plugins);
-                if !refused.is_empty() {
-                    failed.push((answered.host.clone(), refused.join("; ")));
-                }
-            }
-            Err(why) => failed.push((answered.host.clone(), why.clone())),
-        }
-        shown.push(serde_json::json!({
-            "host": answered.host,
-            "plugins": answered.answer.as_ref().ok().map(|answer| &answer.plugins),
-            "error": answered.answer.as_ref().err(),
-        }));
-    }
-    if global.json {
-        print(&json(&shown)?)?;
-    }
-    fleet::verdict(&failed, hosts)
-}
+impl Reloaded for ReloadAnswer {
+    const THINGS: &'static str = "plugins";
+    const NONE: (&'static str, &'static str) = ("has no plugins", "they are looked for in host.plugin_dir");
 
-/// In words: what was done, and what was refused.
-fn split(plugins: &[ReloadedPlugin]) -> (Vec<String>, Vec<String>) {
-    let (mut done, mut refused) = (Vec::new(), Vec::new());
-    for plugin in plugins {
-        match words(plugin) {
-            Ok(words) => done.push(words),
-            Err(words) => refused.push(words),
-        }
+    fn words(&self) -> Vec<Result<String, String>> {
+        self.plugins.iter().map(words).collect()
     }
-    (done, refused)
 }
 
 fn words(plugin: &ReloadedPlugin) -> Result<String, String> {

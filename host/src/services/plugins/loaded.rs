@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     ops::Deref,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -13,6 +13,7 @@ use std::{
 use crate::{
     domain::{agent::AgentDefinition, capability::CapabilitySet, ending::Reason, plugin::Generation},
     ports::sandbox::Prepared,
+    services::reloads::Reloads,
 };
 
 /// One generation, compiled and linked. Its numbers are those of this host, since it was loaded.
@@ -24,6 +25,8 @@ pub struct LoadedPlugin {
     activations: AtomicU64,
     /// By reason, in the order of [`Reason::ALL`].
     endings: [AtomicU64; Reason::ALL.len()],
+    /// Since when it is given to nobody any more, and who is to know when nobody uses it.
+    retired: OnceLock<(Instant, Reloads)>,
 }
 
 impl LoadedPlugin {
@@ -35,6 +38,14 @@ impl LoadedPlugin {
             in_use: AtomicU64::default(),
             activations: AtomicU64::default(),
             endings: Default::default(),
+            retired: OnceLock::new(),
+        }
+    }
+
+    /// From now on nobody is given it.
+    pub(super) fn retire(&self, reloads: &Reloads) {
+        if self.retired.set((Instant::now(), reloads.clone())).is_ok() {
+            reloads.retired();
         }
     }
 
@@ -70,6 +81,15 @@ impl LoadedPlugin {
         let counted = Reason::ALL.into_iter().zip(counts);
         let fails = |reason: Reason| !matches!(reason, Reason::Ok | Reason::DeniedByBudget);
         counted.filter(|(reason, count)| *count > 0 && fails(*reason)).collect()
+    }
+}
+
+impl Drop for LoadedPlugin {
+    /// Nobody uses it any more.
+    fn drop(&mut self) {
+        if let Some((since, reloads)) = self.retired.get() {
+            reloads.drained(&self.generation, since.elapsed(), self.activations());
+        }
     }
 }
 

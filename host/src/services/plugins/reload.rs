@@ -5,26 +5,20 @@
 //! the asking. Those of different plugins go side by side: who compiles for a minute keeps nobody waiting but himself.
 
 use std::{
-    fmt,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use thiserror::Error;
 use tokio::task;
-use tracing::{debug, error, info, warn};
+use tracing::warn;
 
-use super::{LoadedPlugin, PluginStatus, Plugins};
+use super::{Change, LoadedPlugin, PluginStatus, Plugins, Refusal, ReloadError, Reloaded, Took};
 use crate::{
     domain::{
         ids::PluginName,
         plugin::{Generation, Manifest},
     },
-    ports::{
-        plugin_source::Place,
-        sandbox::{ComponentFacts, Making},
-        store::StoreError,
-    },
+    ports::{plugin_source::Place, sandbox::ComponentFacts},
 };
 
 /// For so long the files have to be left alone before they are read.
@@ -32,77 +26,6 @@ const STILL: Duration = Duration::from_millis(100);
 
 /// The same for files that make no sense: it may be that somebody copies them slowly.
 const STILL_IF_BROKEN: Duration = Duration::from_secs(2);
-
-/// Why nothing was reloaded at all.
-#[derive(Debug, Error)]
-pub enum ReloadError {
-    #[error("this host is stopping and replaces no plugins any more; what runs goes on with what it has")]
-    Stopping,
-    #[error("{0}")]
-    Unknown(String),
-    /// The source as a whole.
-    #[error("{0}")]
-    Source(String),
-}
-
-/// What became of one plugin.
-pub struct Reloaded {
-    pub name: String,
-    pub origin: String,
-    pub change: Result<Change, Refusal>,
-    /// What runs now.
-    pub running: Option<Arc<LoadedPlugin>>,
-    pub took: Took,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// It did not run before.
-    New,
-    /// It runs instead of this generation.
-    From(u32),
-    /// The component is the same, what its manifest says is not.
-    Manifest,
-    Unchanged,
-    /// Its files are gone, and so is it.
-    Gone,
-}
-
-/// Why something was not taken. What ran before goes on.
-#[derive(Debug)]
-pub enum Refusal {
-    /// The plugin is at fault.
-    Plugin(String),
-    /// The store did not number it.
-    Store(StoreError),
-    /// It could have been taken, but the host stops.
-    Stopping,
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Refusal::Plugin(why) => f.write_str(why),
-            Refusal::Store(error) => write!(f, "the store did not tell the generation's number: {error}"),
-            Refusal::Stopping => write!(f, "{}", ReloadError::Stopping),
-        }
-    }
-}
-
-/// How long each step took; zero for what was not done.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Took {
-    /// Other reloads of the plugin.
-    pub turn: Duration,
-    /// Waiting for the files to be whole, and reading them.
-    pub read: Duration,
-    /// What the component is: its digest, its imports.
-    pub inspect: Duration,
-    pub making: Making,
-    /// The store's number.
-    pub number: Duration,
-    pub total: Duration,
-}
 
 /// What was read of one place, and makes sense.
 struct Whole {
@@ -119,12 +42,20 @@ struct Target {
     twin: Option<String>,
 }
 
+/// What the one step did.
+struct Taken {
+    /// That the plugin has now.
+    name: String,
+    /// What nobody is given any more.
+    retired: Vec<Arc<LoadedPlugin>>,
+}
+
 impl Plugins {
     /// Load every plugin there is; again, whenever that may have changed. A broken plugin is reported and leaves the others
     /// alone, and what ran under its name before goes on. What is gone from the source is forgotten. An error is the
     /// source's or the store's, none of a plugin.
     pub async fn load_all(&self) -> anyhow::Result<()> {
-        for reloaded in self.reload_places(None).await? {
+        for reloaded in self.reload_places(None, true).await? {
             if let Err(Refusal::Store(error)) = reloaded.change {
                 let asking = format!("asking the store for the generation of plugin {}", reloaded.name);
                 return Err(anyhow::Error::new(error).context(asking));
@@ -139,16 +70,16 @@ impl Plugins {
         tokio::select! {
             biased;
             () = self.closed.cancelled() => Err(ReloadError::Stopping),
-            reloaded = self.reload_places(only) => reloaded,
+            reloaded = self.reload_places(only, false) => reloaded,
         }
     }
 
-    async fn reload_places(&self, only: Option<&PluginName>) -> Result<Vec<Reloaded>, ReloadError> {
+    async fn reload_places(&self, only: Option<&PluginName>, at_start: bool) -> Result<Vec<Reloaded>, ReloadError> {
         let targets = self.targets().await?;
         let wanted = |key: &str| only.is_none_or(|only| only.as_str() == key);
         let mut reloaded = Vec::new();
         for target in targets.iter().filter(|target| wanted(&target.key)) {
-            reloaded.push(self.reload_place(target).await);
+            reloaded.push(self.reload_place(target, at_start).await);
         }
         let known: Vec<String> = self.read().plugins.keys().cloned().collect();
         for name in known {
@@ -188,7 +119,7 @@ impl Plugins {
         }
     }
 
-    async fn reload_place(&self, target: &Target) -> Reloaded {
+    async fn reload_place(&self, target: &Target, at_start: bool) -> Reloaded {
         let mut took = Took::default();
         let began = Instant::now();
         let _turn = self.gates.pass(&target.key).await;
@@ -199,24 +130,28 @@ impl Plugins {
             ))),
             None => self.make(target, &mut took).await,
         };
-        let taken = made.and_then(|(loaded, change)| self.take(target, loaded).map(|name| (name, change)));
-        let (name, change) = match taken {
-            Ok((name, change)) => (name, Ok(change)),
+        let taken = made.and_then(|(loaded, change)| Ok((self.take(target, loaded)?, change)));
+        let (name, change, retired) = match taken {
+            Ok((taken, change)) => (taken.name, Ok(change), taken.retired),
             Err(refusal) => {
                 self.refused(target, &refusal);
-                (target.key.clone(), Err(refusal))
+                (target.key.clone(), Err(refusal), Vec::new())
             }
         };
         took.total = began.elapsed();
         let running = self.read().plugins.get(&name).and_then(|status| status.loaded.clone());
-        tell(&name, &change, running.as_deref(), &took);
-        Reloaded {
+        let reloaded = Reloaded {
             name,
             origin: target.origin.clone(),
             change,
             running,
             took,
-        }
+        };
+        reloaded.log();
+        self.reloads.plugin(&reloaded, at_start);
+        // Only now: the last of these tells that it is drained.
+        drop(retired);
+        reloaded
     }
 
     /// Everything that can fail and takes time.
@@ -286,8 +221,9 @@ impl Plugins {
         })
     }
 
-    /// The one step; the name that the plugin has now.
-    fn take(&self, target: &Target, loaded: Arc<LoadedPlugin>) -> Result<String, Refusal> {
+    /// The one step.
+    fn take(&self, target: &Target, loaded: Arc<LoadedPlugin>) -> Result<Taken, Refusal> {
+        let mut retired = Vec::new();
         let mut table = self.write();
         if self.closed.is_cancelled() {
             return Err(Refusal::Stopping);
@@ -302,8 +238,7 @@ impl Plugins {
                 );
                 return Err(Refusal::Plugin(why));
             }
-            let before = table.plugins.remove(&target.key).and_then(|before| before.loaded);
-            table.replace(before);
+            retired.extend(table.plugins.remove(&target.key).and_then(|before| before.loaded));
         }
         let status = PluginStatus {
             name: name.clone(),
@@ -312,8 +247,11 @@ impl Plugins {
             error: None,
         };
         let old = table.plugins.insert(name.clone(), status).and_then(|old| old.loaded);
-        table.replace(old.filter(|old| !Arc::ptr_eq(old, &loaded)));
-        Ok(name)
+        retired.extend(old.filter(|old| !Arc::ptr_eq(old, &loaded)));
+        for old in &retired {
+            table.retire(old, &self.reloads);
+        }
+        Ok(Taken { name, retired })
     }
 
     /// What stood in a refused one's place goes on, and the reason is shown beside it.
@@ -349,36 +287,25 @@ impl Plugins {
         if status.loaded.is_none() {
             return Ok(None);
         }
-        table.replace(status.loaded);
+        if let Some(old) = &status.loaded {
+            table.retire(old, &self.reloads);
+        }
+        drop(table);
         warn!(
             plugin = name,
             origin = status.origin,
             "a plugin's files are gone: nothing more is run by it"
         );
-        Ok(Some(Reloaded {
+        let gone = Reloaded {
             name: status.name,
             origin: status.origin,
             change: Ok(Change::Gone),
             running: None,
             took: Took::default(),
-        }))
-    }
-}
-
-fn tell(plugin: &str, change: &Result<Change, Refusal>, running: Option<&LoadedPlugin>, took: &Took) {
-    let generation = running.map(|running| running.generation.number);
-    let digest = running.map(|running| running.generation.digest.short());
-    match change {
-        // Whoever asked is told, or asks again.
-        Err(why @ Refusal::Store(_)) => debug!(plugin, %why, "can't number a plugin"),
-        Err(why) => error!(plugin, %why, still_runs = generation, "can't load a plugin"),
-        Ok(Change::Unchanged | Change::Gone) => {}
-        Ok(Change::New) => info!(plugin, generation, digest, took = ?took.total, "plugin ready"),
-        Ok(Change::Manifest) => info!(plugin, generation, digest, "plugin reloaded: its manifest has changed"),
-        Ok(Change::From(was)) => {
-            info!(plugin, generation, was, digest, cached = took.making.cached, took = ?took.total,
-                                       "plugin reloaded")
-        }
+        };
+        self.reloads.plugin(&gone, false);
+        drop(status.loaded);
+        Ok(Some(gone))
     }
 }
 

@@ -128,7 +128,7 @@ impl Runner {
     }
 
     /// A call to the store with a bound: one that hangs must not hold a slot for ever. Each may be repeated.
-    async fn tell<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    pub(super) async fn tell<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         time::timeout(self.store_timeout, call)
             .await
             .unwrap_or_else(|_| Err(StoreError::no_answer(self.store_timeout)))

@@ -69,7 +69,7 @@ async fn an_abandoned_activation_leaves_nothing_behind() {
 }
 
 /// Wait for a condition, for a while.
-async fn until(condition: impl Fn() -> bool) {
+pub async fn until(condition: impl Fn() -> bool) {
     let began = Instant::now();
     while !condition() {
         assert!(began.elapsed() < Duration::from_secs(30), "it never came true");

@@ -211,7 +211,7 @@ async fn ordinary_programs_work() {
         .activate(&host, given(100_000, 10), "std fill file\n std put other x")
         .await;
     let results: Vec<_> = summary(&activated).lines().collect();
-    // What the C library makes of any failure of a stream; the log is where the reason is.
+    // What the C library makes of any failure of a stream, be it a full disk; the log is where the reason is.
     assert!(results[0].starts_with("ok 65536 6 I/O error"), "{results:?}");
     assert_eq!(results[1], "ok");
     let lines = host.lines();
@@ -219,4 +219,17 @@ async fn ordinary_programs_work() {
         lines.iter().any(|line| line.contains("`workspace_bytes` is 100000")),
         "{lines:?}"
     );
+}
+
+/// Every call but a write can say which of the two it was: `QuotaExceeded`, and `StorageFull` where the disk is full.
+#[tokio::test]
+async fn the_standard_library_hears_of_the_quota_before_a_write() {
+    let rig = Rig::new().await;
+    let script = "std grow file 10001\n std grow file 10000\n std dir a\n std dir b\n std dir c\n std put other x\n std put file x";
+    let results = rig.run_as(given(10_000, 3), script).await;
+    let over = |n: usize| results[n].starts_with("QuotaExceeded: Quota exceeded");
+    assert!(over(0) && over(4) && over(5), "{results:#?}");
+    let rest: Vec<_> = [1, 2, 3, 6].map(|n| results[n].as_str()).into();
+    assert_eq!(rest, ["ok"; 4], "{results:#?}");
+    assert_eq!(rig.on_disk(), (1, 3));
 }

@@ -16,6 +16,18 @@ pub fn perform(what: &str) -> Result<String, String> {
             fs::write(path, content).map(|()| String::new())
         }
         "fill" => fill(path),
+        "grow" => {
+            let (path, length) = path.split_once(' ').unwrap_or((path, ""));
+            let length = length.parse().map_err(|error| format!("{length}: {error}"))?;
+            OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(path)
+                .and_then(|file| file.set_len(length))
+                .map(|()| String::new())
+        }
+        "dir" => fs::create_dir(path).map(|()| String::new()),
         other => return Err(format!("no such thing: {other}")),
     };
     done.map_err(|error| format!("{:?}: {error}", error.kind()))

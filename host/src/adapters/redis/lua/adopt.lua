@@ -6,8 +6,15 @@
 -- KEYS: backoff events wake
 -- ARGV: 1 time, then as many new item ids as it may adopt
 -- Uses: base writes signals agents items order places insert
--- Returns how many entries were taken
-local free_id, taken = 2, 0
+-- Returns 1 if there is more to do: lists are looked through, and made anew, a part at a time
+local AT_ONCE = 500
+-- A walk through a list that nobody has gone on with for so many ms begins anew.
+local PAUSE = 60000
+local ANEW = 'anew'
+local DIRECT = 68
+-- State and priority in the record of an item.
+local STANDS = '^(.)[^\n]*\n[-W][^\t]*\t[^\t]*\t[^\t]*\t(%d)\t'
+local free_id = 2
 
 local function valid_name(text) return type(text) == 'string' and #text <= 64 and text:match('^[a-z0-9_.%-]+$') and not text:match('^%.+$') end
 local function valid_id(text) return type(text) == 'string' and #text >= 1 and #text <= 256 and not text:match('%c') end
@@ -53,62 +60,129 @@ local function adopt(id, rank, entry)
   insert(id, a, m, '{"id":"' .. id .. '",' .. entry:match('^%s*{(.*)$'))
 end
 
--- Whether it shows an item that is ready with this priority, and whether it names one of ours at all.
-local function is_ours(entry, rank, seen)
-  local id = entry:match('^{"id":"([%x%-]+)",')
-  local m = id and #id == 36 and item_of(id)
-  if not m then return false, false end
-  local shown = m[STATE] == 'q' and m[RANK] == rank and not seen[id]
-  seen[id] = true
-  return shown, true
+-- Whether the list is being made anew and what it showed before is being taken out: all that is numbered below this.
+local function taken_below(rank)
+  return read('l' .. rank) == ANEW and tonumber(read('r' .. rank))
 end
 
--- An entry that is to go: the last that is the same.
-local function drop(rank, entry) show(LISTS[rank], 'LREM', entry) end
+-- Whether it shows an item that is ready with this priority, and whether it names one of ours at all.
+local function is_ours(entry, rank, seen)
+  local id, below = id_of(entry), taken_below(rank)
+  local state, of_rank = match(id and read('m' .. id) or '', STANDS)
+  if not state then return false, false end
+  local shows = state == 'q' and tonumber(of_rank) == rank and not seen[id] and (not below or number_of(entry) >= below)
+  seen[id] = true
+  return shows, true
+end
 
+-- How far the walk through the list has come, counted from the left.
+local function walked(rank)
+  local place, at = match(read('l' .. rank) or '', '^(%d+) (%d+)$')
+  return place and now - at < PAUSE and tonumber(place) or 0
+end
+
+-- A part of the list: where it begins, counted from the left, its entries, and the length of the whole.
+local function part_of(rank)
+  local list = LISTS[rank]
+  local length = call('LLEN', list)
+  local from = math.min(walked(rank), length)
+  local newest, oldest = call('LINDEX', list, 0), call('LINDEX', list, -1)
+  -- What another system pushes stands at the left; where nothing is ours, its oldest come first.
+  if taken_below(rank) or (oldest and not id_of(oldest)) then
+    from = math.max(length - AT_ONCE, 0)
+  elseif newest and not id_of(newest) then
+    from = 0
+  end
+  local entries, records = call('LRANGE', list, from, from + AT_ONCE - 1), {}
+  for _, entry in ipairs(entries) do
+    local id = id_of(entry)
+    if id then records[#records + 1] = 'm' .. id end
+  end
+  read_together(records)
+  return from, entries, length
+end
+
+-- Take what is in a part, and take out what does not belong there: how many went, where the next part begins, whether the
+-- ids lasted, whether it was the last part.
 local function take(rank)
-  local seen = {}
-  local entries = call('LRANGE', LISTS[rank], 0, -1)
+  local from, entries, length = part_of(rank)
+  local seen, places, lasted = {}, {}, true
   -- Pushed left, taken right: the oldest is the last.
   for n = #entries, 1, -1 do
-    local entry = entries[n]
-    local ours, known = is_ours(entry, rank, seen)
-    if known and not ours then
-      -- A copy of an entry of ours: the record is the truth.
-      drop(rank, entry)
-    elseif not ours then
-      local new_id = ARGV[free_id]
-      if not new_id then return false end
-      free_id, taken = free_id + 1, taken + 1
-      drop(rank, entry)
-      adopt(new_id, rank, entry)
+    local shows, known_here = is_ours(entries[n], rank, seen)
+    local new_id = ARGV[free_id]
+    lasted = shows or known_here or new_id
+    if not lasted then break end
+    if not shows then
+      -- A copy of an entry of ours goes: the record is the truth.
+      table.insert(places, 1, length - from - n)
+      if not known_here then
+        free_id = free_id + 1
+        adopt(new_id, rank, entries[n])
+      end
     end
+  end
+  freed[LISTS[rank]] = places
+  return #places, from + #entries - #places, lasted, from + #entries >= length
+end
+
+-- Show what is ready below a number, from the newest to the oldest at the right. True if there is more of it.
+local function show_below(rank)
+  local found = call('ZREVRANGEBYSCORE', READY[rank], '(' .. read('r' .. rank), '-inf', 'WITHSCORES', 'LIMIT', 0, AT_ONCE)
+  local bodies, entries = {}, {}
+  for n = 1, #found, 2 do
+    if byte(found[n], 37) ~= DIRECT then bodies[#bodies + 1] = 'i' .. sub(found[n], 1, 36) end
+  end
+  read_together(bodies)
+  for n, body in ipairs(bodies) do entries[n] = known[body] or '' end
+  many('RPUSH', LISTS[rank], entries)
+  if #found == 2 * AT_ONCE then
+    call('HSET', DATA, 'r' .. rank, found[#found])
+    return true
+  end
+  call('HDEL', DATA, 'r' .. rank)
+  -- Should the number of direct items be wrong, it is counted while they are few.
+  if call('ZCARD', READY[rank]) <= AT_ONCE then
+    local direct = 0
+    for _, member in ipairs(call('ZRANGE', READY[rank], 0, -1)) do
+      if byte(member, 37) == DIRECT then direct = direct + 1 end
+    end
+    call('HSET', DATA, 'cd' .. rank, direct)
+  end
+  return false
+end
+
+-- Make the list show what is ready, a part at a time. True if there is more to do. What is in it may be another system's, at any
+-- moment: so it is made anew only by taking out and adding, while what is pushed meanwhile stays.
+local function mend(rank)
+  local function differs() return call('LLEN', LISTS[rank]) ~= shown_of(rank) end
+  if not differs() then return false end
+  local below = taken_below(rank)
+  if read('r' .. rank) and not below then return show_below(rank) end
+  local went, place, lasted, whole = take(rank)
+  -- What was taken is written before the lists are compared with it.
+  save()
+  forget_written()
+  if below then
+    if went > 0 or not lasted then return true end
+    call('HDEL', DATA, 'l' .. rank)
+    return show_below(rank)
+  end
+  if not differs() then
+    call('HDEL', DATA, 'l' .. rank)
+    return false
+  end
+  if not lasted then return true end
+  if whole then
+    call('HSET', DATA, 'l' .. rank, ANEW, 'r' .. rank, (read('cs') or 0) + 1)
+  else
+    call('HSET', DATA, 'l' .. rank, math.max(place, walked(rank)) .. ' ' .. now)
   end
   return true
 end
 
--- Show in a list exactly what is ready, the oldest at the right.
-local function mend(rank)
-  call('DEL', LISTS[rank])
-  local direct = 0
-  for _, member in ipairs(call('ZRANGE', READY[rank], 0, -1)) do
-    local id = sub(member, 1, 36)
-    local m = item_of(id)
-    if m and m[TYPE] == 'direct' then
-      direct = direct + 1
-    elseif m then
-      call('LPUSH', LISTS[rank], call('HGET', DATA, 'i' .. id) or '')
-    end
-  end
-  call('HSET', DATA, 'cd' .. rank, direct)
-end
-
+local more = 0
 for rank = 0, 2 do
-  local function differs() return call('LLEN', LISTS[rank]) ~= shown_of(rank) end
-  local whole = not differs() or take(rank)
-  -- What was taken is written before the lists are compared with it.
-  save()
-  forget_written()
-  if whole and differs() then mend(rank) end
+  if mend(rank) then more = 1 end
 end
-return taken
+return more

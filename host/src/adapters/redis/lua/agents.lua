@@ -1,7 +1,7 @@
 #!lua flags=no-writes
--- Agents: one by id or name, a page of all, or those in backoff.
+-- Agents: one by id or name, or a page of all.
 -- KEYS: data index effects failures backoff
--- ARGV: 1 time, 2 one | page | backoff, 3 id or name | the id before the page or empty | empty, 4 how many
+-- ARGV: 1 time, 2 one | page, 3 id or name | the id before the page or empty, 4 how many
 -- Uses: base agents items effects
 -- Returns {now, then for each: {id, name, paused, mode, failures, exponent, healthy since, open until, probed, lease losses,
 --          cool until, cool-downs, last started, last ended, last reason, last detail, posts, comments, 1 if one of its
@@ -16,11 +16,9 @@ if ARGV[2] == 'one' then
       ids[1] = string.sub(member, #from + 1)
     end
   end
-elseif ARGV[2] == 'page' then
+else
   local from = ARGV[3] == '' and '[a' or '(a' .. ARGV[3]
   for n, member in ipairs(call('ZRANGEBYLEX', INDEX, from, '(b', 'LIMIT', 0, most)) do ids[n] = string.sub(member, 2) end
-else
-  for n, member in ipairs(call('ZRANGEBYLEX', INDEX, '[b', '(c', 'LIMIT', 0, most)) do ids[n] = string.sub(member, 17) end
 end
 
 local MODES = { a = 'automatic', f = 'forced_open', d = 'disabled' }

@@ -22,7 +22,7 @@ if ARGV[4] == '' then
 else
   -- It ran nothing: its start was none.
   a[A_STARTED] = m[BEFORE]
-  put(id, m, a, 'd', "the host that took it can't run the agent's plugin", now + tonumber(ARGV[4]), 0)
+  put(id, m, a, 'd', LEFT_TO_OTHERS, now + tonumber(ARGV[4]), 0)
   release_waiting(m[AGENT], a)
 end
 save()

@@ -7,10 +7,10 @@
 -- Returns {promoted, forgotten, 1 if there is more to do, 1 if a list of old holds entries that aren't ours,
 --          1 if `work:active` does, or minus the ms for which there is nothing to do here unless something is queued, delayed,
 --          claimed or in backoff; then for each recovered claim: item, agent, host}
-local MOST, LONGEST_REST = 500, 60000
+local MOST, LONGEST_REST = 200, 60000
+-- Agents in backoff that a sweep looks at.
+local LOOKED_AT = 1000
 local AGES_AT_ONCE = 20
--- The number in the record of an item.
-local NUMBERED = '\n[-W][^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t(%d+)\t'
 seed(ARGV[2])
 
 local promoted, forgotten, more = 0, 0, false
@@ -37,9 +37,22 @@ for _, id in ipairs(urgent and due(LEASES) or {}) do
   end
 end
 
+-- Go on with what one step was too short for.
+local function free_rest(member)
+  local agent, freed_now = sub(member, #REST + 1), 0
+  local a = agent_of(agent)
+  if a and a[A_MODE] ~= 'f' and a[A_OPEN] == 0 then freed_now = ready_class(agent, a, 'b', FREED_AT_ONCE) end
+  if a and a[A_MODE] ~= 'f' and a[A_PAUSED] == 0 then freed_now = freed_now + ready_class(agent, a, 'h', FREED_AT_ONCE - freed_now) end
+  more = more or freed_now == FREED_AT_ONCE
+  if freed_now < FREED_AT_ONCE then put_in(DELAYED, member, false) end
+end
+
 for _, id in ipairs(urgent and due(DELAYED) or {}) do
-  local m = item_of(id)
-  if m and m[STATE] == 'd' then
+  local is_rest = find(id, REST, 1, true) == 1
+  local m = not is_rest and item_of(id)
+  if is_rest then
+    free_rest(id)
+  elseif m and m[STATE] == 'd' then
     local a, time = agent_of(m[AGENT], m[NAME]), m[DUE]
     leave(id, m, a)
     m[NOTE], m[DUE], m[BY_BREAKER], m[READY_AT] = '', 0, 0, time
@@ -71,15 +84,16 @@ local function forget(what)
   count('cf', -#records)
   forgotten = forgotten + #records
 end
-local whole
+-- Mostly not even the first is due.
+local whole, at_once = false, 1
 repeat
-  local aged, before = call('LRANGE', AGES, passed, passed + AGES_AT_ONCE - 1), passed
+  local aged, before = call('LRANGE', AGES, passed, passed + at_once - 1), passed
   for _, entry in ipairs(aged) do
     if sub(entry, 1, 15) >= last_old or forgotten >= MOST then break end
     forget(sub(entry, 16))
     passed = passed + 1
   end
-  whole = passed == before + AGES_AT_ONCE
+  whole, at_once = passed == before + at_once, AGES_AT_ONCE
 until not whole
 more = more or forgotten >= MOST
 
@@ -87,11 +101,17 @@ flush_sets()
 -- An operator's reset that no claim or enqueue has come upon.
 local in_backoff = call('ZLEXCOUNT', INDEX, '[b', '(c')
 if in_backoff > 0 and call('HLEN', BACKOFF) < in_backoff then
-  for _, member in ipairs(call('ZRANGEBYLEX', INDEX, '[b' .. sorted(now), '(c', 'LIMIT', 0, MOST)) do
-    local id = string.sub(member, 17)
-    local a = agent_of(id)
+  -- A part of them in each sweep: one that is due and has no field is in order, and there may be many behind it.
+  local from = read('lb')
+  local found = call('ZRANGEBYLEX', INDEX, from and '(' .. from or '[b' .. sorted(now), '(c', 'LIMIT', 0, LOOKED_AT)
+  local ids = {}
+  for n, member in ipairs(found) do ids[n] = sub(member, 17) end
+  local shown_as = #ids > 0 and call('HMGET', BACKOFF, unpack(ids)) or {}
+  for n, id in ipairs(ids) do
+    local a = not shown_as[n] and agent_of(id)
     if a then heed_reset(id, a) end
   end
+  if #found == LOOKED_AT then set('lb', found[#found]) elseif from then unset('lb') end
 end
 
 leave_order(left)

@@ -45,6 +45,13 @@ impl From<io::Error> for Failure {
                 _ => ErrorCode::Io,
             });
         match code {
+            ErrorCode::Busy if is_out_of_handles(&error) => {
+                let words = format!(
+                    "the host has as many files open as it may ({error}): it is allowed more with a higher `ulimit -n`, or \
+                     runs fewer activations at a time"
+                );
+                Failure::new(code, words)
+            }
             // The disk's trouble, not the guest's: somebody should read what it is.
             ErrorCode::Io | ErrorCode::InsufficientSpace | ErrorCode::Access => {
                 Failure::new(code, format!("the host's disk: {error}"))
@@ -52,6 +59,11 @@ impl From<io::Error> for Failure {
             code => code.into(),
         }
     }
+}
+
+fn is_out_of_handles(error: &io::Error) -> bool {
+    let raw = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(raw, Some(Errno::MFILE | Errno::NFILE))
 }
 
 impl From<Errno> for Failure {
@@ -73,6 +85,8 @@ fn code(error: Errno) -> Option<ErrorCode> {
         Errno::INVAL => ErrorCode::Invalid,
         Errno::ISDIR => ErrorCode::IsDirectory,
         Errno::LOOP => ErrorCode::Loop,
+        // WASI has no word for it; the same call may work in a moment.
+        Errno::MFILE | Errno::NFILE => ErrorCode::Busy,
         Errno::MLINK => ErrorCode::TooManyLinks,
         Errno::NAMETOOLONG => ErrorCode::NameTooLong,
         Errno::NOENT => ErrorCode::NoEntry,

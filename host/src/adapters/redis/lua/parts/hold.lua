@@ -1,5 +1,5 @@
 -- Items that one step of an operator's command moves.
-local MOST_AT_ONCE = 1000
+local MOST_AT_ONCE = 200
 
 -- Hold an agent's ready and waiting items. How many were.
 local function hold_some(agent, a, note)

@@ -15,6 +15,9 @@ local TABBED = '([^\t\n]*)\t'
 local LINED = '([^\t\n]*)\n'
 local PATTERN = '^' .. TABBED .. TABBED .. TABBED .. TABBED .. TABBED .. TABBED .. TABBED .. TABBED .. TABBED .. TABBED .. TABBED .. TABBED .. LINED .. '([-W])' .. TABBED .. TABBED .. TABBED .. TABBED .. TABBED .. TABBED .. TABBED .. TABBED .. TABBED .. LINED .. '(.*)$'
 
+-- The number of an item in its record.
+local NUMBERED = '\n[-W][^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t(%d+)\t'
+
 -- Items that this script has met, and those of them that it has changed.
 local items, altered = {}, {}
 

@@ -12,6 +12,10 @@
 -- Counted per priority are waiting (cw), held (ch) and ready direct items (cd); and those that are done (cf).
 local LISTS = { [0] = QUEUE_HIGH, QUEUE_NORMAL, QUEUE_LOW }
 local READY = { [0] = READY_HIGH, READY_NORMAL, READY_LOW }
+local RANK_OF = { [QUEUE_HIGH] = 0, [QUEUE_NORMAL] = 1, [QUEUE_LOW] = 2 }
+
+-- What is noted on an item that waits because a host could not run it.
+local LEFT_TO_OTHERS = "the host that took it can't run the agent's plugin"
 
 local function of_agent(id, m, class)
   if class == 'q' then return 'q' .. m[AGENT] .. '\nq' .. id end
@@ -82,6 +86,17 @@ local function shown_of(rank)
   return call('ZCARD', READY[rank]) - (read('cd' .. rank) or 0) - (counts['cd' .. rank] or 0)
 end
 
+-- Whether its list is being made anew and does not show this number yet.
+local function is_unshown(rank, seq)
+  local shown_from = tonumber(read('r' .. rank) or 0)
+  return seq < shown_from
+end
+
+-- Show the item at this end of its list.
+local function show_again(id, m, push)
+  if push == 'LPUSH' or not is_unshown(m[RANK], m[SEQ]) then show(LISTS[m[RANK]], push, entry_of(id)) end
+end
+
 -- Take the item out of the state that it is in.
 local function leave(id, m, a)
   local state = m[STATE]
@@ -115,7 +130,7 @@ local function enter(id, m, a, state, push)
     if m[TYPE] == 'direct' then
       count('cd' .. m[RANK], 1)
     else
-      show(LISTS[m[RANK]], push, entry_of(id))
+      show_again(id, m, push)
     end
   elseif state == 'w' then
     a[A_WAITING] = a[A_WAITING] + 1
@@ -205,6 +220,9 @@ local function finish(id, m, a, state, note)
   if m[WATCHED] == 'W' then ended[#ended + 1] = id end
 end
 
+-- Items that one step frees when a breaker was reset. Of an agent that has more, this stands among what is due, and sweeps go on.
+local FREED_AT_ONCE, REST = 200, 'rest of '
+
 -- The operator's reset of old: a field of `work:backoff` that is gone while the breaker is open and not yet due.
 local function heed_reset(id, a)
   local open = a[A_MODE] == 'f' or (a[A_MODE] == 'a' and a[A_OPEN] > now)
@@ -213,10 +231,146 @@ local function heed_reset(id, a)
   for field = A_MODE, A_LOSSES do a[field] = 0 end
   a[A_MODE] = 'a'
   changed[id] = true
-  ready_class(id, a, 'b', 1000)
-  if was_forced and a[A_PAUSED] == 0 then ready_class(id, a, 'h', 1000) end
+  local freed_now = ready_class(id, a, 'b', FREED_AT_ONCE)
+  if was_forced and a[A_PAUSED] == 0 then freed_now = freed_now + ready_class(id, a, 'h', FREED_AT_ONCE - freed_now) end
+  if freed_now == FREED_AT_ONCE then put_in(DELAYED, REST .. id, 0) end
   tell('breaker_reset', id, '', '', 'its field of ' .. BACKOFF .. ' was deleted')
   return true
+end
+
+-- The lists of old, as they are written. Who becomes active leaves from the right end, where it has to be looked for only if
+-- somebody else has been there or some are left to others. Who leaves from elsewhere (a pause, a breaker that is forced open) is found by
+-- its number, as a list stands in the order of its set but for what has come back to its end: LREM would compare all
+-- entries, and everybody would wait the longer the more are queued.
+--   l<rank>   how far from the left `adopt` has looked through the list, and when; or that it takes out what the list showed
+--   r<rank>   it makes the list anew, which shows nothing with a lower number yet
+local NEARBY, SHORT, LONG = 100, 1000, 50000
+local AROUND, TRIES = 16, 6
+local GONE = 'warren:gone'
+
+-- The id in an entry of ours.
+local function id_of(entry) return match(entry, '^{"id":"([%x%-]+)",') end
+
+local function number_of(entry)
+  local id = id_of(entry)
+  return id and tonumber(match(read('m' .. id) or '', NUMBERED))
+end
+
+-- Take out what stands in these places, counted from the right, the leftmost first.
+local function take_out(list, places)
+  local n = #places
+  if n == 0 then return end
+  local right, left = places[1] < SHORT, call('LLEN', list) - places[n] <= SHORT
+  for _, place in ipairs(places) do
+    -- Far from both ends, the newest gets the place: moving all that stand behind it would take as long as LREM.
+    call('LSET', list, -1 - place, (right or left) and GONE or call('LPOP', list))
+  end
+  if right or left then call('LREM', list, right and -n or n, GONE) end
+end
+
+-- The number in the middle of some, which a few that are out of their places don't move.
+local function middle_of(window)
+  local numbers = {}
+  for at = 1, #window, math.max(math.floor(#window / 5), 1) do numbers[#numbers + 1] = number_of(window[at]) end
+  table.sort(numbers)
+  return numbers[math.ceil(#numbers / 2)]
+end
+
+-- Where the entry stands, counted from the right, if it is where its number says.
+local function find_place(rank, list, entry, seq, length)
+  local set_of = READY[rank]
+  -- Direct items stand in the set only.
+  local share = length / math.max(call('ZCARD', set_of), length)
+  local at = math.floor(call('ZCOUNT', set_of, '-inf', '(' .. seq) * share)
+  for _ = 1, TRIES do
+    at = math.max(math.min(at, length - 1), 0)
+    local from = math.max(at - AROUND, 0)
+    local window = call('LRANGE', list, -1 - at - AROUND, -1 - from)
+    for n = 1, #window do
+      if window[n] == entry then return from + #window - n end
+    end
+    local there = middle_of(window)
+    if not there then return nil end
+    local between = call('ZCOUNT', set_of, '(' .. math.min(there, seq), '(' .. math.max(there, seq)) * share
+    at = at + (there < seq and 1 or -1) * math.max(math.floor(between), 1)
+  end
+end
+
+local function drop_far(rank, list, entry)
+  local length = call('LLEN', list)
+  if length <= SHORT then return end
+  local seq = number_of(entry)
+  if seq and is_unshown(rank, seq) then return end
+  local place = seq and find_place(rank, list, entry, seq, length)
+  if place then
+    take_out(list, { place })
+  elseif length <= LONG then
+    call('LREM', list, -1, entry)
+  end
+  -- A longer one shows too many now: a sweep notices, and `adopt` looks for it in bounded parts.
+end
+
+-- The places of those that are wanted among the last ones, in bulk, and of what is left of them a little farther on. They are wanted no
+-- more.
+local function find_near(list, wanted, number)
+  local places, near = {}, call('LRANGE', list, -number, -1)
+  for at = 1, #near do
+    if wanted[near[at]] then
+      places[#places + 1] = #near - at
+      wanted[near[at]] = nil
+    end
+  end
+  return places
+end
+
+local function find_farther(list, wanted)
+  local places, length = {}, call('LLEN', list)
+  for entry in pairs(wanted) do
+    local from_left = call('LPOS', list, entry, 'RANK', -1, 'MAXLEN', SHORT)
+    if from_left then
+      places[#places + 1] = length - 1 - from_left
+      wanted[entry] = nil
+    end
+  end
+  table.sort(places, function(one, other) return one > other end)
+  return places
+end
+
+local function drop_shown(rank, list, entries)
+  local n = #entries
+  local tail = call('RPOP', list, n) or {}
+  local same, others = #tail == n, {}
+  for at = 1, #tail do
+    same = same and tail[at] == entries[at]
+    others[#tail + 1 - at] = tail[at]
+  end
+  if same then return end
+  many('RPUSH', list, others)
+  local wanted = {}
+  for at = 1, n do wanted[entries[at]] = true end
+  take_out(list, find_near(list, wanted, n + NEARBY))
+  take_out(list, find_farther(list, wanted))
+  for entry in pairs(wanted) do drop_far(rank, list, entry) end
+end
+
+local function write_steps(rank, list, steps)
+  local at = 1
+  while at <= #steps do
+    local command, entries = steps[at], {}
+    while steps[at] == command do
+      entries[#entries + 1] = steps[at + 1]
+      at = at + 2
+    end
+    if command == 'LREM' then drop_shown(rank, list, entries) else many(command, list, entries) end
+  end
+end
+
+-- Places in lists, as `take_out` has them, of entries that go.
+local freed = {}
+
+local function write_lists()
+  for list, places in pairs(freed) do take_out(list, places) end
+  for list, steps in pairs(shown) do write_steps(RANK_OF[list], list, steps) end
 end
 
 -- Write everything that the script has decided.
@@ -228,7 +382,9 @@ local function save()
     note_age('e' .. table.concat(done_now))
     count('cf', #done_now)
   end
-  flush()
+  flush_first()
+  write_lists()
+  flush_rest()
   wake()
 end
 
@@ -236,5 +392,5 @@ end
 local function forget_written()
   fields, nfields, gone, counts, shown, acting, outside, events, ended = {}, 0, {}, {}, {}, {}, {}, {}, {}
   items, altered, met, changed, stood, new, remade = {}, {}, {}, {}, {}, {}, {}
-  added_ids, added_from, done_now = {}, nil, {}
+  added_ids, added_from, done_now, freed = {}, nil, {}, {}
 end

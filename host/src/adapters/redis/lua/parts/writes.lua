@@ -111,32 +111,6 @@ local function flush_sets()
   write_sets()
 end
 
--- Remove entries from a list of old: they are its last, unless somebody else has been there.
-local function drop_shown(key, entries)
-  local n = #entries
-  local tail = n > 1 and call('RPOP', key, n) or {}
-  local same, others = #tail == n, {}
-  for at = 1, #tail do
-    same = same and tail[at] == entries[at]
-    others[#tail + 1 - at] = tail[at]
-  end
-  if same then return end
-  many('RPUSH', key, others)
-  for at = 1, n do call('LREM', key, -1, entries[at]) end
-end
-
-local function flush_shown(key, steps)
-  local at = 1
-  while at <= #steps do
-    local command, entries = steps[at], {}
-    while steps[at] == command do
-      entries[#entries + 1] = steps[at + 1]
-      at = at + 2
-    end
-    if command == 'LREM' then drop_shown(key, entries) else many(command, key, entries) end
-  end
-end
-
 local function flush_acting()
   local active, idle = {}, {}
   for agent, host in pairs(acting) do
@@ -156,13 +130,16 @@ local function append(how, seq, event)
     event[3], 'host', event[4], 'detail', event[5])
 end
 
-local function flush()
+local function flush_first()
   for field, by in pairs(counts) do
     if by ~= 0 then set(field, format('%d', (read(field) or 0) + by)) end
   end
   check_types()
   write_sets()
-  for key, steps in pairs(shown) do flush_shown(key, steps) end
+end
+
+-- The lists of old come in between, see `places`.
+local function flush_rest()
   if next(acting) ~= nil then flush_acting() end
   for _, entry in ipairs(outside) do
     if entry[3] then call('HSET', entry[1], entry[2], entry[3]) else call('HDEL', entry[1], entry[2]) end
@@ -182,6 +159,12 @@ local function flush()
     attempt('PUBLISH', EVENTS, seq)
   end
   for _, id in ipairs(ended) do attempt('PUBLISH', DATA, id) end
+end
+
+-- Of scripts that touch no list of old.
+local function flush()
+  flush_first()
+  flush_rest()
 end
 
 -- Record an event.
