@@ -26,11 +26,11 @@ const WATCHED: Duration = Duration::from_secs(30);
 /// As hosts have them by default: a look for work without a wake-up, a bid, a renewal, a sweep, a heartbeat, a count of what
 /// describes the cluster, a look at the store.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-const BID_EVERY: Duration = Duration::from_secs(5);
+const BID_EVERY: Duration = Duration::from_secs(8);
 const RENEW_EVERY: Duration = Duration::from_secs(3);
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 const BEAT_EVERY: Duration = Duration::from_secs(3);
-const COUNT_EVERY: Duration = Duration::from_secs(5);
+const COUNT_EVERY: Duration = Duration::from_secs(10);
 const WATCH_EVERY: Duration = Duration::from_secs(10);
 /// Longer than the watch: nobody renews for the follower.
 const TTL: Duration = Duration::from_secs(60);

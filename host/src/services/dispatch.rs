@@ -190,6 +190,7 @@ impl<R: RunItem + 'static> Dispatch<R> {
                         self.claims.doubt(request);
                         return (self.clock.now(), Vec::new());
                     }
+                    // The same tokens tell what it may have got.
                     None => {
                         request.avoid = self.runner.avoid();
                         self.claim_once(&request, true).await
@@ -224,7 +225,7 @@ impl<R: RunItem + 'static> Dispatch<R> {
         }
     }
 
-    /// Wait for work with a claim; nothing if the host stops meanwhile, or can run what it could not when this began.
+    /// Wait for work with a claim; nothing if the host stops meanwhile, or can run agents again that the claim leaves out.
     async fn claim_when_ready(
         &self,
         request: &ClaimRequest,
