@@ -39,7 +39,6 @@ mod store_contract {
     pub mod redis_tls;
     pub mod redis_together;
     pub mod redis_types;
-    pub mod redis_wakes;
     pub mod reopen;
     pub mod sqlite;
     pub mod state;

@@ -11,7 +11,7 @@ use std::{
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use crate::{SOON, eventually};
@@ -218,8 +218,6 @@ fn connect<T: Talk>(client: TcpStream, to: SocketAddr, gate: &Arc<Gate>, talk: T
 }
 
 const CHUNK: usize = 64 << 10;
-/// What waits for so long has not only waited for its turn.
-const WAITED: Duration = Duration::from_millis(5);
 
 fn ask(mut client: TcpStream, mut server: &TcpStream, gate: &Gate, talk: &impl Talk) {
     let (mut sent, mut chunk) = (Vec::new(), vec![0; CHUNK]);
@@ -227,24 +225,12 @@ fn ask(mut client: TcpStream, mut server: &TcpStream, gate: &Gate, talk: &impl T
         sent.extend_from_slice(&chunk[..read]);
         while let Some(request) = talk.request(&mut sent) {
             gate.pass(Some(&request.name));
-            let passes = Instant::now();
             talk.passing(&request);
-            // Who has gone meanwhile would have taken along what the server had not begun with.
-            if passes.elapsed() > WAITED && is_gone(&client) {
-                return;
-            }
             if server.write_all(&request.bytes).is_err() {
                 return;
             }
         }
     }
-}
-
-/// Whether nothing more will come from there.
-fn is_gone(client: &TcpStream) -> bool {
-    let at_most = |span| client.set_read_timeout(span).is_ok();
-    let gone = at_most(Some(Duration::from_millis(1))) && matches!(client.peek(&mut [0]), Ok(0));
-    !at_most(None) || gone
 }
 
 fn answer(mut server: TcpStream, mut client: &TcpStream, gate: &Gate, talk: &impl Talk) {

@@ -121,14 +121,8 @@ async fn look(store: &Store) {
             lease: Duration::from_secs(60),
             avoid: Vec::new(),
         };
-        assert!(
-            store
-                .queue
-                .claim_when_ready(&request, LOOK_EVERY)
-                .await
-                .unwrap()
-                .is_empty()
-        );
+        assert!(store.queue.claim(&request).await.unwrap().is_empty());
+        store.queue.wait_for_work(LOOK_EVERY).await;
     }
 }
 

@@ -88,7 +88,12 @@ pub struct RedisStore {
     ends: Arc<combine::Combine<batches::End, Completed>>,
     /// Until when a sweep need not be one.
     rest: Arc<rest::Rest>,
-    listener: Arc<AbortOnDropHandle<()>>,
+    tasks: Arc<Tasks>,
+}
+
+struct Tasks {
+    listener: AbortOnDropHandle<()>,
+    waker: AbortOnDropHandle<()>,
 }
 
 impl RedisStore {
@@ -96,7 +101,7 @@ impl RedisStore {
     pub async fn connect(config: RedisConfig) -> Result<RedisStore, ConnectError> {
         let opened = open::open(&config).await?;
         let (signals, listener) = signals::start(opened.client.clone(), &opened.calls);
-        let wakes = Arc::new(wakes::Wakes::new(opened.client, &opened.calls));
+        let (wakes, waker) = wakes::start(opened.client, &opened.calls);
         Ok(RedisStore {
             calls: opened.calls,
             signals,
@@ -106,7 +111,7 @@ impl RedisStore {
             submits: combine::Combine::new(),
             ends: combine::Combine::new(),
             rest: Arc::default(),
-            listener: Arc::new(listener),
+            tasks: Arc::new(Tasks { listener, waker }),
         })
     }
 
@@ -132,7 +137,7 @@ impl RedisStore {
 
     /// End the connections that wait. Whoever waits goes on at the end of its time; other calls are not touched.
     pub fn close(&self) {
-        self.listener.abort();
-        self.wakes.close();
+        self.tasks.listener.abort();
+        self.tasks.waker.abort();
     }
 }

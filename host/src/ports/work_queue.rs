@@ -154,13 +154,6 @@ pub trait WorkQueue: Send + Sync {
     /// cool-down) is moved once to where it belongs. An empty answer means that nothing is ready.
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>, StoreError>;
 
-    /// The same, but where nothing is ready wait first, for a wake-up, which may have come before the call, or for `at_most`.
-    /// One wake-up wakes one waiter. The claim may be made at any moment of the call, so that leases count from its
-    /// beginning. Without tokens there is only the wait.
-    ///
-    /// Who cancels it does not know what it has claimed, if anything, until the claim is repeated.
-    async fn claim_when_ready(&self, request: &ClaimRequest, at_most: Duration) -> Result<Vec<Claimed>, StoreError>;
-
     /// Extend leases to now + `lease`; for each whether it is still held. A lost claim can't be renewed.
     async fn renew(&self, renewals: &[Renewal], lease: Duration) -> Result<Vec<bool>, StoreError>;
 
@@ -178,6 +171,10 @@ pub trait WorkQueue: Send + Sync {
 
     /// Recover expired claims, promote what is due, forget what is old. Any host may sweep at any time.
     async fn sweep(&self) -> Result<Swept, StoreError>;
+
+    /// Return when there may be something to claim: after a wake-up, which may have come before the call, or at the
+    /// latest after `at_most`. One wake-up wakes one waiter. Safe to cancel.
+    async fn wait_for_work(&self, at_most: Duration);
 
     /// Return when the item has ended or `at_most` has passed, with what is known of it then. Safe to cancel.
     async fn wait_for_end(&self, item: ItemId, at_most: Duration) -> Result<Option<ItemRecord>, StoreError>;

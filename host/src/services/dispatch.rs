@@ -1,8 +1,6 @@
 //! Claims ready items as slots become free, and runs each in a task of its own.
 //!
-//! A claim call is never an arm of a `select!`: once sent it is seen through, and what it brings is run or handed back. An
-//! idle host has a call out that claims as soon as there is work; only that one is cut when the host stops, and what it may
-//! have got by then is handed back at the departure.
+//! A claim call is never an arm of a `select!`: once sent it is seen through, and what it brings is run or handed back.
 //!
 //! While there is more work than slots, slots are refilled some at a time: a claim of many costs the store little more than
 //! a claim of one. The rest keeps running meanwhile, and no slot waits longer than a moment. An activation needs its slot
@@ -69,10 +67,6 @@ pub struct DispatchConfig {
 /// The most items that one claim takes.
 const MOST_AT_ONCE: usize = 64;
 
-/// An idle host's call waits for no more than this part of an item's lease, which counts from its beginning: what it gets
-/// has to last until its first renewal, a third of a lease after it came.
-const WAITED: u32 = 6;
-
 /// What a claim asks for that may find nothing: its answer is there sooner, and one that finds more is followed by others.
 const WOKEN: usize = 4;
 
@@ -86,17 +80,6 @@ const HELD: usize = 2;
 
 /// Between two tries of a claim call that got no answer.
 const CLAIM_AGAIN: Duration = Duration::from_millis(200);
-
-/// What the next claim is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Next {
-    /// To see whether there is work.
-    Look,
-    /// More waits than the last one could take.
-    Refill,
-    /// What comes.
-    Wait,
-}
 
 pub struct Dispatch<R> {
     pub queue: Arc<dyn WorkQueue>,
@@ -129,24 +112,23 @@ impl<R: RunItem + 'static> Dispatch<R> {
         stop: &CancellationToken,
         running: &mut JoinSet<()>,
     ) -> anyhow::Result<()> {
-        let mut next = Next::Look;
+        // Whether more waits than the last claim could take.
+        let mut more = false;
         loop {
             while let Some(ended) = running.try_join_next() {
                 ended.map_err(panicked)?;
             }
-            let (refilled, at_most) = match next {
-                Next::Refill => (self.refilled(), MOST_AT_ONCE),
-                Next::Look | Next::Wait => (1, WOKEN),
+            let (refilled, at_most) = if more {
+                (self.refilled(), MOST_AT_ONCE)
+            } else {
+                (1, WOKEN)
             };
             let Some(mut free) = room.free(refilled, at_most, shutdown).await else {
                 return Ok(());
             };
             let wanted = free.count();
-            let (sent, claimed) = self.claim(wanted, next, shutdown).await;
-            next = match claimed.len() == wanted {
-                true => Next::Refill,
-                false => Next::Wait,
-            };
+            let (sent, claimed) = self.claim(wanted, shutdown).await;
+            more = claimed.len() == wanted;
             for claimed in claimed {
                 let (slot, held) = free.take_one();
                 let holding = self.claims.hold(claimed.item.id, claimed.token, sent);
@@ -160,9 +142,16 @@ impl<R: RunItem + 'static> Dispatch<R> {
                 return Ok(());
             }
             drop(free);
-            if next == Next::Wait {
+            if !more {
                 // What was claimed comes first: waiting is a call to the store.
                 task::yield_now().await;
+                tokio::select! {
+                    () = self.queue.wait_for_work(self.config.idle_poll) => {}
+                    () = self.runner.regained().notified() => {}
+                    // Whatever the wait runs into, the next look comes in time.
+                    () = time::sleep(self.config.idle_poll) => {}
+                    () = shutdown.cancelled() => return Ok(()),
+                }
             }
         }
     }
@@ -173,8 +162,8 @@ impl<R: RunItem + 'static> Dispatch<R> {
 
     /// Claim up to `wanted` items. A call without an answer is made again with the same tokens, so that what it may have
     /// claimed is not lost; a host that stops meanwhile asks once more, so that it can hand back what it got.
-    async fn claim(&self, wanted: usize, next: Next, shutdown: &CancellationToken) -> (BootTime, Vec<Claimed>) {
-        let mut request = ClaimRequest {
+    async fn claim(&self, wanted: usize, shutdown: &CancellationToken) -> (BootTime, Vec<Claimed>) {
+        let request = ClaimRequest {
             host: self.host.clone(),
             tokens: (0..wanted).map(|_| ClaimToken::fresh()).collect(),
             lease: self.claims.lease().length,
@@ -183,22 +172,7 @@ impl<R: RunItem + 'static> Dispatch<R> {
         let mut failures = 0u32;
         loop {
             let stopping = shutdown.is_cancelled();
-            let answer = match next {
-                Next::Wait if failures == 0 => match self.claim_when_ready(&request, shutdown).await {
-                    Some(answer) => answer,
-                    None if shutdown.is_cancelled() => {
-                        self.claims.doubt(request);
-                        return (self.clock.now(), Vec::new());
-                    }
-                    // The same tokens tell what it may have got.
-                    None => {
-                        request.avoid = self.runner.avoid();
-                        self.claim_once(&request, true).await
-                    }
-                },
-                _ => self.claim_once(&request, failures > 0).await,
-            };
-            let error = match answer {
+            let error = match self.claim_once(&request, failures > 0).await {
                 Ok(claimed) => {
                     if failures > 0 {
                         info!(failures, "the store answers again");
@@ -222,27 +196,6 @@ impl<R: RunItem + 'static> Dispatch<R> {
                 () = time::sleep(CLAIM_AGAIN) => {}
                 () = shutdown.cancelled() => {}
             }
-        }
-    }
-
-    /// Wait for work with a claim; nothing if the host stops meanwhile, or can run agents again that the claim leaves out.
-    async fn claim_when_ready(
-        &self,
-        request: &ClaimRequest,
-        shutdown: &CancellationToken,
-    ) -> Option<Result<(BootTime, Vec<Claimed>), StoreError>> {
-        let sent = self.clock.now();
-        let wait = self.config.idle_poll.min(self.claims.lease().length / WAITED);
-        // Whatever the wait runs into, the next look comes in time.
-        let at_most = wait + self.config.call_timeout;
-        tokio::select! {
-            biased;
-            answer = time::timeout(at_most, self.queue.claim_when_ready(request, wait)) => {
-                let answer = answer.unwrap_or_else(|_| Err(StoreError::no_answer(at_most)));
-                Some(answer.map(|claimed| (sent, claimed)))
-            }
-            () = shutdown.cancelled() => None,
-            () = self.runner.regained().notified() => None,
         }
     }
 

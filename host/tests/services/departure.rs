@@ -118,24 +118,6 @@ async fn what_an_unanswered_claim_took_is_given_back() {
     assert_eq!(rig.record(&item).await.state, ItemState::Queued);
 }
 
-/// A claim that waits for work is cut when the host stops; what it had got by then is given back.
-#[tokio::test(start_paused = true)]
-async fn what_a_waiting_claim_took_is_given_back() {
-    let rig = Rig::start().await;
-    let running = rig.run(1);
-    eventually("it has looked", || rig.faulty.calls("claim") >= 1).await;
-    rig.faulty.set("claim", Fault::Slow(seconds(1)));
-    let item = item("a", TaskType::Direct);
-    rig.submit(&item).await;
-    rig.reaches(&item, ItemState::Active).await;
-    rig.shutdown.cancel();
-    running.await.unwrap().unwrap();
-    assert_eq!(rig.record(&item).await.state, ItemState::Active);
-    rig.faulty.heal();
-    assert_eq!(rig.claims.give_all_back().await, 1);
-    assert_eq!(rig.record(&item).await.state, ItemState::Queued);
-}
-
 /// What has ended is not given back, and a process of the same name loses nothing.
 #[tokio::test(start_paused = true)]
 async fn ended_items_and_a_namesake_s_are_left_alone() {

@@ -150,13 +150,8 @@ impl WorkQueue for Faulty {
     async fn sweep(&self) -> Result<Swept, StoreError> {
         hand_on!(self, queue.sweep())
     }
-    async fn claim_when_ready(&self, request: &ClaimRequest, at_most: Duration) -> Result<Vec<Claimed>, StoreError> {
-        let wait = ClaimRequest {
-            tokens: Vec::new(),
-            ..request.clone()
-        };
-        self.store.queue.claim_when_ready(&wait, at_most).await?;
-        self.claim(request).await
+    async fn wait_for_work(&self, at_most: Duration) {
+        self.store.queue.wait_for_work(at_most).await;
     }
     async fn wait_for_end(&self, item: ItemId, at_most: Duration) -> Result<Option<ItemRecord>, StoreError> {
         self.store.queue.wait_for_end(item, at_most).await

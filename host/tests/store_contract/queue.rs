@@ -308,17 +308,17 @@ pub async fn wakes_who_waits_for_work<H: Harness>() {
     let harness = H::fresh(policy()).await;
     let store = harness.store();
     let started = Instant::now();
-    wait_for_work(&store, Duration::from_millis(20)).await;
+    store.queue.wait_for_work(Duration::from_millis(20)).await;
     assert!(started.elapsed() >= Duration::from_millis(20), "nothing to wake for");
     // Before the wait…
     add_ready(&store, &direct("a")).await;
-    timeout(DEADLINE, wait_for_work(&store, seconds(3600)))
+    timeout(DEADLINE, store.queue.wait_for_work(seconds(3600)))
         .await
         .expect("the wake-up is kept");
     // …and during it.
     let waiter = tokio::spawn({
         let store = store.clone();
-        async move { wait_for_work(&store, seconds(3600)).await }
+        async move { store.queue.wait_for_work(seconds(3600)).await }
     });
     tokio::task::yield_now().await;
     add_ready(&store, &direct("b")).await;

@@ -81,7 +81,7 @@ async fn work(store: Store, history: Arc<History>, total: usize, may_lose: bool)
         );
         let claims = claim(&store, 3).await;
         if claims.is_empty() {
-            wait_for_work(&store, Duration::from_millis(5)).await;
+            store.queue.wait_for_work(Duration::from_millis(5)).await;
             continue;
         }
         for claimed in &claims {
@@ -237,7 +237,7 @@ pub async fn cancelled_calls_lose_nothing<H: Harness>() {
         cancelled(store.queue.complete(&completion)).await;
         store.queue.complete(&completion).await.unwrap();
     }
-    cancelled(wait_for_work(&store, seconds(3600))).await;
+    cancelled(store.queue.wait_for_work(seconds(3600))).await;
     cancelled(store.queue.wait_for_end(items[0].id, seconds(3600))).await;
     let stats = store.queue.stats().await.unwrap();
     assert_eq!(

@@ -36,7 +36,7 @@ use super::{
 pub async fn everything_works(store: &Store) {
     let waiting = tokio::spawn({
         let store = store.clone();
-        async move { wait_for_work(&store, DEADLINE).await }
+        async move { store.queue.wait_for_work(DEADLINE).await }
     });
     for item in [inbox("a", 1), inbox("a", 2), discovery("b"), direct("c"), direct("c")] {
         add(store, &item).await;

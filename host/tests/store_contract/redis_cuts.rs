@@ -296,7 +296,7 @@ async fn a_replica_is_refused_and_a_failover_keeps_what_was_copied() {
     drop(primary);
     let idle = tokio::spawn({
         let store = store.clone();
-        async move { wait_for_work(&store, seconds(3600)).await }
+        async move { store.queue.wait_for_work(seconds(3600)).await }
     });
     operator.ask::<()>(&["REPLICAOF", "NO", "ONE"]).await;
     back(&store).await;

@@ -75,7 +75,7 @@ async fn a_primary_that_became_a_replica_is_left_for_the_new_one() {
     let claimed = claim_item(&store, &first).await;
     let idle = tokio::spawn({
         let store = store.clone();
-        async move { wait_for_work(&store, seconds(3600)).await }
+        async move { store.queue.wait_for_work(seconds(3600)).await }
     });
 
     // As an operator hands over: the old one waits until everything is copied, and is a replica from then on.

@@ -112,7 +112,7 @@ async fn wakes_up_again_while_there_is_something_left() {
     }
     // However many wake-ups there were, who takes one item of several leaves one for the next who waits.
     for left in [3, 2, 1] {
-        let waiting = wait_for_work(&store, seconds(3600));
+        let waiting = store.queue.wait_for_work(seconds(3600));
         let woken = tokio::time::timeout(DEADLINE, waiting).await;
         assert!(woken.is_ok(), "{left} items are left");
         claim_one(&store).await;

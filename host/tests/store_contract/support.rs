@@ -100,13 +100,6 @@ pub async fn claim(store: &Store, most: usize) -> Vec<Claimed> {
     store.queue.claim(&request(&host("h1"), most)).await.unwrap()
 }
 
-/// Wait for a wake-up; for another one if the store was lost in the middle of it.
-pub async fn wait_for_work(store: &Store, at_most: Duration) {
-    while let Err(error) = store.queue.claim_when_ready(&request(&host("h1"), 0), at_most).await {
-        assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
-    }
-}
-
 pub async fn claim_one(store: &Store) -> Claimed {
     let mut claims = claim(store, 1).await;
     assert_eq!(claims.len(), 1, "something is ready");

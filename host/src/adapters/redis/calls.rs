@@ -171,11 +171,6 @@ impl Call<'_> {
         self.arg(holder).arg(fence.term.0)
     }
 
-    /// As it is sent.
-    pub fn command(&self) -> &Cmd {
-        &self.command
-    }
-
     /// Call it. A script that Redis has forgotten is loaded again.
     pub async fn run(self) -> Result<Value, StoreError> {
         let answer = match self.sent().await? {

@@ -1,17 +1,12 @@
 //! Claiming: what is ready, what another system has pushed, and what it has left behind.
 
-use std::time::Duration;
-
-use redis::Value;
-
 use super::{
     RedisStore,
-    calls::{Call, sorted},
     items::{Known, from_json, item_id, millis},
     reply::{Reply, number},
 };
 use crate::{
-    domain::ids::{AgentId, ClaimToken, ItemId, Term},
+    domain::ids::{AgentId, ClaimToken, ItemId},
     ports::{
         store::StoreError,
         work_queue::{ClaimRequest, Claimed},
@@ -29,15 +24,6 @@ struct Claims {
     claimed: Vec<Claimed>,
     more: bool,
     foreign: bool,
-    /// Nor would a sweep find anything.
-    nothing_at_all: bool,
-}
-
-impl Claims {
-    /// An empty answer is given only when nothing is ready.
-    fn are_all(&self) -> bool {
-        !self.claimed.is_empty() || !(self.more || self.foreign)
-    }
 }
 
 impl RedisStore {
@@ -52,60 +38,27 @@ impl RedisStore {
             if claims.foreign && claims.claimed.is_empty() {
                 self.adopt().await?;
             }
-            // Others get their turn between two bounded steps.
-            if claims.are_all() {
+            // Others get their turn between two bounded steps; an empty answer is given only when nothing is ready.
+            if !claims.claimed.is_empty() || !(claims.more || claims.foreign) {
                 return Ok(claims.claimed);
             }
         }
     }
 
-    /// Claim as soon as there is a wake-up, at the latest after `at_most`: the claim is sent with the wait.
-    pub(super) async fn claim_woken(
-        &self,
-        request: &ClaimRequest,
-        at_most: Duration,
-    ) -> Result<Vec<Claimed>, StoreError> {
-        let (call, stirred) = (self.claim_call(request), self.rest.stirred());
-        let command = (!request.tokens.is_empty()).then(|| call.command());
-        match self.wakes.then(command, at_most).await {
-            Ok(Some(answer)) => {
-                let claims = self.claims_of(answer).await?;
-                if claims.nothing_at_all {
-                    self.rest.found_nothing(&self.calls.clock, request.lease, stirred);
-                }
-                if claims.are_all() {
-                    return Ok(claims.claimed);
-                }
-            }
-            // Over the connection that all calls share: what the answer was that got lost, or why there was none.
-            Err(_) | Ok(None) if command.is_some() => {}
-            Ok(None) => {}
-            Err(error) => return Err(sorted(&error, Term(0))),
-        }
-        self.claim_ready(request).await
-    }
-
-    fn claim_call(&self, request: &ClaimRequest) -> Call<'_> {
-        self.calls
+    async fn claim_some(&self, request: &ClaimRequest) -> Result<Claims, StoreError> {
+        let stirred = self.rest.stirred();
+        let call = self
+            .calls
             .script(&self.calls.scripts.claim)
             .arg(request.host.as_str())
             .arg(millis(request.lease))
             .arg(request.tokens.len())
             .args(request.tokens.iter().map(ToString::to_string))
-            .args(request.avoid.iter().map(AgentId::as_str))
-    }
-
-    async fn claim_some(&self, request: &ClaimRequest) -> Result<Claims, StoreError> {
-        self.claims_of(self.claim_call(request).run().await?).await
-    }
-
-    async fn claims_of(&self, answer: Value) -> Result<Claims, StoreError> {
-        let mut reply = Reply::new(answer)?;
+            .args(request.avoid.iter().map(AgentId::as_str));
+        let mut reply = Reply::new(call.run().await?)?;
         if reply.len() == 0 {
-            return Ok(Claims {
-                nothing_at_all: true,
-                ..Claims::default()
-            });
+            self.rest.found_nothing(&self.calls.clock, request.lease, stirred);
+            return Ok(Claims::default());
         }
         self.rest.stir();
         let mut claims = Claims {

@@ -97,10 +97,6 @@ impl WorkQueue for RedisStore {
         self.claim_ready(request).await
     }
 
-    async fn claim_when_ready(&self, request: &ClaimRequest, at_most: Duration) -> Result<Vec<Claimed>, StoreError> {
-        self.claim_woken(request, at_most).await
-    }
-
     async fn renew(&self, renewals: &[Renewal], lease: Duration) -> Result<Vec<bool>, StoreError> {
         let mut held = Vec::with_capacity(renewals.len());
         for part in renewals.chunks(AT_ONCE) {
@@ -174,6 +170,10 @@ impl WorkQueue for RedisStore {
             self.free_from_strangers().await?;
         }
         Ok(swept)
+    }
+
+    async fn wait_for_work(&self, at_most: Duration) {
+        self.wakes.wait(at_most).await;
     }
 
     async fn wait_for_end(&self, id: ItemId, at_most: Duration) -> Result<Option<ItemRecord>, StoreError> {

@@ -59,9 +59,6 @@ impl WorkQueue for SqliteStore {
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>, StoreError> {
-        if request.tokens.is_empty() {
-            return Ok(Vec::new());
-        }
         loop {
             let asked = request.clone();
             let claims = self.workers.write(move |step| claim::claim(step, &asked)).await?;
@@ -70,11 +67,6 @@ impl WorkQueue for SqliteStore {
                 return Ok(claims.claimed);
             }
         }
-    }
-
-    async fn claim_when_ready(&self, request: &ClaimRequest, at_most: Duration) -> Result<Vec<Claimed>, StoreError> {
-        woken(&self.wakes.work, at_most).await;
-        self.claim(request).await
     }
 
     async fn renew(&self, renewals: &[Renewal], lease: Duration) -> Result<Vec<bool>, StoreError> {
@@ -108,6 +100,10 @@ impl WorkQueue for SqliteStore {
 
     async fn sweep(&self) -> Result<Swept, StoreError> {
         self.workers.write(sweep::sweep).await
+    }
+
+    async fn wait_for_work(&self, at_most: Duration) {
+        woken(&self.wakes.work, at_most).await;
     }
 
     async fn wait_for_end(&self, id: ItemId, at_most: Duration) -> Result<Option<ItemRecord>, StoreError> {
