@@ -33,6 +33,7 @@ mod store_contract {
     pub mod redis_familiar;
     pub mod redis_forwarder;
     pub mod redis_hosts;
+    pub mod redis_idle;
     pub mod redis_lists;
     pub mod redis_shows;
     pub mod redis_sizes;

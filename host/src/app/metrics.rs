@@ -5,11 +5,12 @@
 //! What describes the cluster is in a second registry, which is shown only while this host leads.
 
 mod bounded;
+mod cluster;
 mod guest;
+mod maker;
 mod reloads;
 
 use std::{
-    collections::BTreeMap,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -19,18 +20,21 @@ use std::{
 
 use prometheus::{
     CounterVec, Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry, TextEncoder, core::Collector,
+    IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-use self::{bounded::BoundedLabel, guest::GuestMetrics, reloads::ReloadMetrics};
+use self::{
+    bounded::BoundedLabel,
+    guest::GuestMetrics,
+    maker::{Maker, SECONDS},
+    reloads::ReloadMetrics,
+};
 use crate::{
     domain::{
-        breaker::BreakerState,
         capability::Capability,
-        host::HostState,
         ids::{AgentId, HostName, Term},
         limits::Limits,
-        work_item::{ItemState, Priority, TaskType},
+        work_item::TaskType,
     },
     ports::{
         guest::Measurement,
@@ -42,11 +46,6 @@ use crate::{
 
 /// The `Content-Type` of [`Metrics::render`].
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
-
-/// From a call that is answered at once to a long poll's end.
-const SECONDS: [f64; 14] = [
-    0.001, 0.0025, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0, 30.0, 45.0, 60.0, 120.0, 300.0,
-];
 
 /// The breaker's event codes; an unknown one is counted as `other`.
 const TRANSITIONS: [&str; 5] = [
@@ -96,39 +95,6 @@ pub struct Metrics {
     agents_in_backoff: IntGauge,
     backoff_remaining: GaugeVec,
     hosts: IntGaugeVec,
-}
-
-/// Registers what is made with it.
-struct Maker<'r>(&'r Registry);
-
-impl Maker<'_> {
-    fn add<C: Collector + Clone + 'static>(&self, made: prometheus::Result<C>) -> prometheus::Result<C> {
-        let collector = made?;
-        self.0.register(Box::new(collector.clone()))?;
-        Ok(collector)
-    }
-
-    fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
-        self.add(IntCounter::new(name, help))
-    }
-
-    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
-        self.add(IntCounterVec::new(Opts::new(name, help), labels))
-    }
-
-    fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
-        self.add(IntGauge::new(name, help))
-    }
-
-    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
-        self.add(IntGaugeVec::new(Opts::new(name, help), labels))
-    }
-
-    fn seconds(&self, name: &str, help: &str) -> prometheus::Result<Histogram> {
-        self.add(Histogram::with_opts(
-            HistogramOpts::new(name, help).buckets(SECONDS.to_vec()),
-        ))
-    }
 }
 
 impl Metrics {
@@ -276,53 +242,6 @@ impl Metrics {
     /// How many activations run on this host.
     pub fn activations_in_progress(&self) -> u64 {
         u64::try_from(self.in_progress.get()).unwrap_or(0)
-    }
-
-    fn set_cluster(&self, snapshot: &ClusterSnapshot<'_>) {
-        let queue = snapshot.queue;
-        let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-        for state in HostState::ALL {
-            let count = gauge(snapshot.hosts.get(state));
-            self.hosts.with_label_values(&[state.as_str()]).set(count);
-        }
-        for priority in Priority::ALL {
-            let depth = queue.queued.get(priority).copied().unwrap_or(0);
-            self.queue_depth
-                .with_label_values(&[priority.as_str()])
-                .set(gauge(depth));
-        }
-        for (state, count) in [
-            (ItemState::Waiting, queue.waiting),
-            (ItemState::Delayed, queue.delayed),
-            (ItemState::Held, queue.held),
-            (ItemState::Dead, queue.dead),
-        ] {
-            self.queue_items.with_label_values(&[state.as_str()]).set(gauge(count));
-        }
-        self.queue_oldest
-            .set(queue.oldest_queued.unwrap_or_default().as_secs_f64());
-        self.dead_oldest
-            .set(queue.oldest_dead.unwrap_or_default().as_secs_f64());
-        self.active_tasks.set(gauge(queue.active));
-        self.agents_in_backoff.set(gauge(queue.agents_in_backoff));
-
-        let mut remaining: BTreeMap<&str, f64> = BTreeMap::new();
-        for agent in snapshot.in_backoff {
-            let left = match agent.breaker.state(agent.now) {
-                BreakerState::Open { until } | BreakerState::HalfOpen { from: until } => {
-                    until.since(agent.now).as_secs_f64()
-                }
-                // Until somebody acts: no number of seconds is true.
-                BreakerState::ForcedOpen => f64::INFINITY,
-                BreakerState::Closed | BreakerState::Disabled => continue,
-            };
-            let longest = remaining.entry(self.agents.bound(agent.id.as_str())).or_insert(left);
-            *longest = longest.max(left);
-        }
-        self.backoff_remaining.reset();
-        for (agent, left) in remaining {
-            self.backoff_remaining.with_label_values(&[agent]).set(left);
-        }
     }
 }
 

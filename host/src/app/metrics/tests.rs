@@ -1,11 +1,14 @@
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::{
     domain::{
         breaker::{Breaker, BreakerMode},
         ending::Reason,
-        host::{HostCounts, KnownHost},
+        host::{HostCounts, HostState, KnownHost},
         ids::{AgentName, PluginName},
         time::UnixMillis,
+        work_item::Priority,
     },
     ports::{agent_records::BreakerRecord, guest::MeasurementKind, store::QueueStats},
 };
