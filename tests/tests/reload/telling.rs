@@ -63,7 +63,8 @@ fn reloads_are_on_the_event_stream_and_in_the_metrics() {
     fs::remove_file(&definition).unwrap();
     host.cli(&["agent", "reload", "a"]).expect(0);
     assert!(told("a: its files are gone").contains("definition_removed"));
-    events.signal(Signal::INT);
+    // Not an interrupt: what runs in a shell's background may be told to ignore those.
+    events.signal(Signal::TERM);
     events.wait_exit(SOON);
     assert!(
         !events.stdout().contains("p: generation 1 ("),
