@@ -1,7 +1,7 @@
 //! How much of the machine a compilation may take beside activations.
 //!
-//! One core is left free: whoever wakes up while a thread of the compiler has every core waits for the end of its slice,
-//! however nice it is, at each of several steps of an activation. Where there is but one core, the threads' niceness is all.
+//! One core is left free, so that whoever wakes up need not wait for the end of a slice of the compiler's, which some kernels
+//! let it finish however nice it is. Where there is but one core, the threads' niceness is all.
 
 use std::{num::NonZero, thread};
 
