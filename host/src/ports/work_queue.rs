@@ -37,7 +37,8 @@ pub enum Enqueued {
 #[derive(Clone, Debug)]
 pub struct ClaimRequest {
     pub host: HostName,
-    /// One claim for each, at most. The same tokens again get the same claims again.
+    /// One claim for each, at most. The same tokens again get the same claims again, for `StorePolicy::keep_done` after the
+    /// call was first made; later they may claim anew.
     pub tokens: Vec<ClaimToken>,
     pub lease: Duration,
     /// Agents that this host can't run for now: their items are left to others.

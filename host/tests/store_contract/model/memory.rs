@@ -23,7 +23,8 @@ use super::{
 #[derive(Default)]
 pub struct Memory {
     items: Vec<WorkItem>,
-    requests: Vec<ClaimRequest>,
+    /// With the moment of the first call.
+    requests: Vec<(UnixMillis, ClaimRequest)>,
     claims: Vec<Claimed>,
     completions: Vec<Completion>,
     made: u128,
@@ -113,7 +114,7 @@ impl Memory {
                     lease: Duration::from_secs(*lease),
                     avoid: avoid.iter().map(|n| agent(AGENTS[*n])).collect(),
                 };
-                self.requests.push(request.clone());
+                self.requests.push((reference.now, request.clone()));
                 Call::Claim(request)
             }
             Step::ClaimAgain {
@@ -121,7 +122,11 @@ impl Memory {
                 more,
                 host: by,
             } => {
-                let mut request = nth(&self.requests, *earlier)?;
+                let (first_made, mut request) = nth(&self.requests, *earlier)?;
+                // Nobody repeats a claim for longer than its records are kept: then its tokens are as good as new.
+                if reference.now.since(first_made) > reference.policy.keep_done {
+                    return None;
+                }
                 request.host = host(HOSTS[*by]);
                 request.tokens.extend(self.tokens(*more));
                 Call::Claim(request)
