@@ -37,12 +37,16 @@ pub(super) struct Library {
     pub family: String,
 }
 
-const PARTS: [(&str, &str); 17] = [
+const PARTS: [(&str, &str); 21] = [
     ("idle", include_str!("lua/parts/idle.lua")),
     ("base", include_str!("lua/parts/base.lua")),
     ("fence", include_str!("lua/parts/fence.lua")),
     ("leader", include_str!("lua/parts/leader.lua")),
     ("candidates", include_str!("lua/parts/candidates.lua")),
+    ("ranks", include_str!("lua/parts/ranks.lua")),
+    ("plain_enqueue", include_str!("lua/parts/plain_enqueue.lua")),
+    ("plain_claim", include_str!("lua/parts/plain_claim.lua")),
+    ("plain_complete", include_str!("lua/parts/plain_complete.lua")),
     ("writes", include_str!("lua/parts/writes.lua")),
     ("signals", include_str!("lua/parts/signals.lua")),
     ("agents", include_str!("lua/parts/agents.lua")),

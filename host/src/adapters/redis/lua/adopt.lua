@@ -5,7 +5,7 @@
 -- KEYS: data index ready_high ready_normal ready_low delayed leases dead order ages queue_high queue_normal queue_low active failures
 -- KEYS: backoff events wake
 -- ARGV: 1 time, then as many new item ids as it may adopt
--- Uses: base writes signals agents items order places insert
+-- Uses: base ranks writes signals agents items order places insert
 -- Returns 1 if there is more to do: lists are looked through, and made anew, a part at a time
 local AT_ONCE = 500
 -- A walk through a list that nobody has gone on with for so many ms begins anew.

@@ -3,7 +3,7 @@
 -- KEYS: data index ready_high ready_normal ready_low delayed leases dead order ages queue_high queue_normal queue_low active failures
 -- KEYS: backoff events wake
 -- ARGV: 1 time, then for each: item, token, what is wrong with it
--- Uses: base writes signals agents items order places
+-- Uses: base ranks writes signals agents items order places
 -- Returns how many were
 local buried = 0
 for at = 2, #ARGV, 3 do

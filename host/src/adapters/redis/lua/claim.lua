@@ -4,24 +4,16 @@
 -- KEYS: data index ready_high ready_normal ready_low delayed leases dead order ages queue_high queue_normal queue_low active failures
 -- KEYS: backoff events wake
 -- ARGV: 1 time, 2 host, 3 lease in ms, 4 number of tokens, then the tokens, then the agents that are left to others
--- Uses: idle base writes signals agents items order places
+-- Uses: idle base ranks plain_claim writes signals agents items order places
 -- Returns nothing if there is nothing at all; otherwise
 -- {1 if it stopped at its bound of moves, 1 if a list of old holds entries that aren't ours,
 --          then for each claim in turn: id, item as JSON, what is known of it as text (see `parts/items.lua`)}
 local MOST_MOVES = 256
 -- When an agent that another system runs is looked at again, in ms.
 local FOREIGN_RETRY = 5000
-local host, wanted = ARGV[2], tonumber(ARGV[4])
-local lease_end = now + tonumber(ARGV[3])
--- What stands between token and last start, and behind that, in the record of a claimed item.
-local leased = '\t' .. sorted(lease_end) .. '\t' .. sorted(now) .. '\t'
-local by_host = '\t' .. host .. '\t\t\t\t\t\t\t\n'
-local lease_text, now_text = sorted(lease_end), sorted(now)
 local avoid = {}
 for n = 5 + wanted, #ARGV do avoid[ARGV[n]] = true end
 
--- What the calls whose first token is this one have claimed: <token><id>…
-local record_of_call = 'k' .. ARGV[5]
 read_together({ 'cp', 'cd0', 'cd1', 'cd2', record_of_call })
 local claimed_before, claimed_now = known[record_of_call] or '', {}
 -- Claims in a row for which a lower priority was passed over.
@@ -128,25 +120,18 @@ end
 local function claim_plain(rank, member, id, agent, token)
   local asked, place, flag = buffers[rank].asked, 3 * at[rank], byte(member, 37)
   local text, body, standing = known[asked[place - 2]], known[asked[place - 1]], known[asked[place]]
-  if flag == 88 or met[agent] or others[agent] or not text or not body or not standing or find(text, PLAIN, 1, true) ~= 1 then return false end
-  local fixed
-  if flag == 68 then
-    if byte(standing) ~= 112 then return false end
-    fixed = 3
-  else
-    if find(standing, id, 2, true) ~= 2 or byte(standing) ~= (flag == 73 and 111 or 118) then return false end
-    fixed = 39
-  end
-  text = 'a\t' .. token .. leased .. sub(standing, fixed, fixed + 14) .. by_host .. sub(text, 15)
+  local times = not met[agent] and not others[agent] and times_of(standing, flag, id, text, body)
+  if not times then return false end
+  text = claimed_text(text, standing, times, token)
   set(asked[place - 2], text)
   note_claim(token, id)
-  set(asked[place], 'b' .. id .. '\n' .. now_text .. sub(standing, fixed + 15))
+  set(asked[place], busy_text(standing, times, id))
   local ready, leases = for_key(removed, READY[rank]), for_key(added, LEASES)
   local n = #leases
   ready[#ready + 1], leases[n + 1], leases[n + 2] = member, lease_text, id
   acting[agent] = host
   if flag == 68 then
-    count('cd' .. rank, -1)
+    count(DIRECT_COUNTER[rank], -1)
     local direct = for_key(removed, INDEX)
     direct[#direct + 1] = 'q' .. agent .. '\nq' .. id
   else
@@ -273,19 +258,6 @@ for rank = 0, 2 do
 end
 if exhausted then readied = 0 end
 save()
-if not exhausted and attempt('LLEN', WAKE) == 0 then
-  -- Whoever waits is woken one by one: as long as something is left, by whoever takes of it.
-  for rank = 0, 2 do
-    if call('ZCARD', READY[rank]) > 0 then
-      attempt('LPUSH', WAKE, '1')
-      break
-    end
-  end
-end
-if exhausted and next(avoid) == nil then
-  -- Wake-ups for what is gone would only wake hosts in vain. (What is left to others is still to be woken for.)
-  attempt('DEL', WAKE)
-  -- Nothing of ours is there any more. What it is, who adopts it finds out.
-  answer[2] = call('EXISTS', QUEUE_HIGH, QUEUE_NORMAL, QUEUE_LOW) > 0 and 1 or 0
-end
+-- (What is left to others is still to be woken for.)
+if not exhausted or next(avoid) == nil then answer[2] = tell_rest(exhausted) end
 return answer

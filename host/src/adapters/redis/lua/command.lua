@@ -4,7 +4,7 @@
 -- KEYS: data index ready_high ready_normal ready_low delayed leases dead order ages queue_high queue_normal queue_low active failures
 -- KEYS: backoff events wake
 -- ARGV: 1 time, 2 agent, 3 reset | force_open | disable, 4 1 if only the rest of the items is to be moved
--- Uses: base writes signals agents items order places hold
+-- Uses: base ranks writes signals agents items order places hold
 -- Returns {1 if the agent is known, 1 if there is more}
 local agent, command = ARGV[2], ARGV[3]
 local KINDS = { reset = 'breaker_reset', force_open = 'breaker_forced_open', disable = 'breaker_disabled' }

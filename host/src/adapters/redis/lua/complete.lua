@@ -4,24 +4,19 @@
 -- KEYS: backoff events wake
 -- ARGV: 1 time, 2 seed of the jitter, then for each: item, token, how (each 1 or 0: counted, uses an attempt, permanent, cools
 --       down; then the reason), detail, note, generation or empty
--- Uses: base writes signals agents breaker items order places
+-- Uses: base ranks plain_complete writes signals agents breaker items order places
 -- Returns for each 'done' | {'dead'} | {'retry', due time, attempt} | 'stale'; a repeat gets the first answer
 local SHORTEST_PAUSE = 1000
-local FIELDS = 6
-local NEVER = '000000000000000'
 local done, stale = 'done', 'stale'
 seed(ARGV[2])
-local now_text = sorted(now)
 
-local asked, agents, lines = {}, {}, {}
-for at = 3, #ARGV, FIELDS do asked[#asked + 1] = 'm' .. ARGV[at] end
 read_together(asked)
--- The agent's name is the first field of the record's second line.
+local agents, lines = {}, {}
 for n = 1, #asked do
   local text = known[asked[n]]
   local line = text and find(text, '\n', 14, true) or 0
   -- Of an item that is not there, what there is of no agent.
-  agents[n], lines[n] = 'a' .. (line > 0 and sub(text, line + 2, (find(text, '\t', line, true) or 0) - 1) or ''), line
+  agents[n], lines[n] = 'a' .. (line > 0 and agent_at(text, line) or ''), line
 end
 read_together(agents)
 
@@ -35,30 +30,17 @@ local function ended_before(id, token)
   return stale
 end
 
--- What stands behind the times in the record of an agent that ended well, and of which this is said.
-local function end_of(a, detail)
-  if detail == '' then return 'o' .. sub(a, 110) end
-  local before, behind = match(a, '^([^\t\n]*\t[^\t\n]*\t)[^\t\n]*(\t[^\t\n]*\n)', 110)
-  return before and '-' .. before .. 'ok' .. behind .. detail
-end
-
 -- The common case: a plain agent's activation went well.
 local function end_plain(n, at, id, token, text)
-  local line, a, agent = lines[n], known[agents[n]], sub(agents[n], 2)
-  if met[agent] or not a or byte(a) ~= 98 or find(a, id, 2, true) ~= 2 or byte(text, -1) ~= 10 then return nil end
-  local last = end_of(a, ARGV[at + 3])
-  if not last then return nil end
-  local started, times = sub(a, 39, 53), byte(a, 108)
-  local healthy = find(a, NEVER, 84, true) == 84 and now_text or sub(a, 84, 98)
-  -- How often it ended well, and once more.
-  times = times < 57 and sub(a, 99, 107) .. string.char(times + 1) or format('%010d', sub(a, 99, 108) + 1)
-  set(agents[n], 'p\n' .. started .. now_text .. started .. healthy .. times .. last)
-  set(asked[n], 'e\t' .. token .. '\t\t\t\t\t' .. ARGV[at + 5] .. '\t\tok\t' .. now_text .. '\t\t\t' .. sub(text, line)
-    .. ARGV[at + 4])
+  local line, agent = lines[n], sub(agents[n], 2)
+  local standing = not met[agent] and byte(text, -1) == 10 and well_text(known[agents[n]], id, ARGV[at + 3])
+  if not standing then return nil end
+  set(agents[n], standing)
+  set(asked[n], done_text(text, line, token, ARGV[at + 5], ARGV[at + 4]))
   local leases = for_key(removed, LEASES)
   leases[#leases + 1], done_now[#done_now + 1] = id, id
   acting[agent] = false
-  if byte(text, line + 1) == 87 then ended[#ended + 1] = id end
+  if is_watched(text, line) then ended[#ended + 1] = id end
   return done
 end
 

@@ -5,21 +5,9 @@
 -- ARGV: 1 time; 2 holder, 3 term (both empty: not leader-only);
 --       then for each item: id, agent, name, type and rank (a flag of `ready_…` and a digit), the item as JSON, and what its
 --       record says of it: -agent name type rank interval count attempt, between tabs
--- Uses: base writes fence signals agents items order places insert
+-- Uses: base ranks fence signals plain_enqueue writes agents items order places insert
 -- Returns, for each item: 'q' (added, and ready) | {'added', state} | {'merged', id, news as 0 or 1} | {'skipped', reason} | {'full', limit}
 -- Errors: FENCED
-local FIELDS = 6
--- Where the name stands in a plain agent's record.
-local NAME_AT = 74
-local DIRECT = { [0] = 'cd0', 'cd1', 'cd2' }
-
-if ARGV[2] ~= '' then check_fence(ARGV[2], ARGV[3]) end
-local asked = { 'cs', 'cw0', 'cw1', 'cw2', 'ch0', 'ch1', 'ch2', 'cd0', 'cd1', 'cd2' }
-for at = 4, #ARGV, FIELDS do
-  local n = #asked
-  asked[n + 1], asked[n + 2] = 'm' .. ARGV[at], 'a' .. ARGV[at + 1]
-end
-read_together(asked)
 local kinds = {}
 
 local depths = {}
@@ -54,8 +42,6 @@ local function skips(a)
   end
 end
 
-local now_text = sorted(now)
-
 -- Items of one type and priority: its flag, its priority, and what is gathered of them.
 local function kind_of(word)
   local rank = byte(word, 2) - 48
@@ -68,23 +54,23 @@ end
 -- The common case: an agent of which there is nothing to say. The item is ready.
 local function add_plain(at, id, agent, record, standing)
   local text, name = known[standing], ARGV[at + 2]
-  if byte(text) ~= 112 or find(text, name, NAME_AT, true) ~= NAME_AT or byte(text, NAME_AT + #name) ~= 9 then return nil end
+  if not is_plain_agent(text, name) then return nil end
   local kind = kinds[ARGV[at + 3]] or kind_of(ARGV[at + 3])
   local rank, ready = kind.rank, kind.ready
   if depth(rank) >= MAX_QUEUE then return nil end
   depths[rank] = depths[rank] + 1
   local seq = format('%d', next_seq(id))
   set('i' .. id, ARGV[at + 4])
-  set(record, PLAIN .. ARGV[at + 5] .. '\t' .. seq .. '\t' .. now_text .. '\tq\n')
+  set(record, ready_text(ARGV[at + 5], seq))
   local k = #ready
   ready[k + 1], ready[k + 2] = seq, id .. kind.flag .. agent
   if kind.flag == 'D' then
-    count(DIRECT[rank], 1)
+    count(DIRECT_COUNTER[rank], 1)
     local direct = for_key(added, INDEX)
     direct[#direct + 1] = '0'
     direct[#direct + 1] = 'q' .. agent .. '\nq' .. id
   else
-    set(standing, (kind.flag == 'V' and 'v' or 'o') .. id .. sub(text, 2))
+    set(standing, with_open(text, byte(kind.flag), id))
     show(LISTS[rank], 'LPUSH', ARGV[at + 4])
   end
   readied = readied + 1

@@ -3,7 +3,7 @@
 -- KEYS: data index ready_high ready_normal ready_low delayed leases dead order ages queue_high queue_normal queue_low active failures
 -- KEYS: backoff events wake
 -- ARGV: 1 time, 2 item, 3 token, 4 delay in ms (empty: ready at once)
--- Uses: base writes signals agents items order places
+-- Uses: base ranks writes signals agents items order places
 -- Returns 'returned'; a repeat too
 -- Errors: STALE
 local id, token = ARGV[2], ARGV[3]

@@ -3,7 +3,7 @@
 -- KEYS: data index ready_high ready_normal ready_low delayed leases dead order ages queue_high queue_normal queue_low active failures
 -- KEYS: backoff events wake
 -- ARGV: 1 time, 2 agent, 3 1 to pause or 0 to resume
--- Uses: base writes signals agents items order places hold
+-- Uses: base ranks writes signals agents items order places hold
 -- Returns {1 if the agent is known, 1 if there is more}
 local agent, paused = ARGV[2], tonumber(ARGV[3])
 local a = agent_of(agent)

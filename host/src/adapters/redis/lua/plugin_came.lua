@@ -3,7 +3,7 @@
 -- KEYS: data index ready_high ready_normal ready_low delayed leases dead order ages queue_high queue_normal queue_low active failures
 -- KEYS: backoff events wake
 -- ARGV: 1 time, then item ids
--- Uses: base writes signals agents items order places
+-- Uses: base ranks writes signals agents items order places
 -- Returns how many were
 local came = 0
 for n = 2, #ARGV do

@@ -3,7 +3,7 @@
 -- KEYS: data index ready_high ready_normal ready_low delayed leases dead order ages queue_high queue_normal queue_low active failures
 -- KEYS: backoff effects effect_ages events wake
 -- ARGV: 1 time, 2 seed of the jitter
--- Uses: base writes signals agents breaker items order places lose
+-- Uses: base ranks writes signals agents breaker items order places lose
 -- Returns {promoted, forgotten, 1 if there is more to do, 1 if a list of old holds entries that aren't ours,
 --          1 if `work:active` does, or minus the ms for which there is nothing to do here unless something is queued, delayed,
 --          claimed or in backoff; then for each recovered claim: item, agent, host}

@@ -10,8 +10,6 @@
 --   a<agent>  n<name>\n<agent>  b<until><agent>   agents, by id, by name, and those in backoff
 --   p<name>                            an agent that is not known yet and will be paused
 -- Counted per priority are waiting (cw), held (ch) and ready direct items (cd); and those that are done (cf).
-local LISTS = { [0] = QUEUE_HIGH, QUEUE_NORMAL, QUEUE_LOW }
-local READY = { [0] = READY_HIGH, READY_NORMAL, READY_LOW }
 local RANK_OF = { [QUEUE_HIGH] = 0, [QUEUE_NORMAL] = 1, [QUEUE_LOW] = 2 }
 
 -- What is noted on an item that waits because a host could not run it.
