@@ -165,6 +165,11 @@ impl Wired {
         }
     }
 
+    /// What this host enqueues by.
+    pub fn store(&self) -> &RedisStore {
+        &self.store
+    }
+
     /// Claim and run items, so many at a time.
     pub fn run(&self, slots: u32) -> Running {
         let stop = CancellationToken::new();

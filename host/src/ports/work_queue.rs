@@ -1,7 +1,7 @@
 //! The queue of work items (DESIGN §4). Every call is one atomic step and may be repeated: it carries ids that the caller
 //! made, and a repeat within `StorePolicy::keep_done` gets the first answer.
 
-use std::time::Duration;
+use std::{future::pending, time::Duration};
 
 use async_trait::async_trait;
 
@@ -176,6 +176,13 @@ pub trait WorkQueue: Send + Sync {
     /// Return when there may be something to claim: after a wake-up, which may have come before the call, or at the
     /// latest after `at_most`. One wake-up wakes one waiter. Safe to cancel.
     async fn wait_for_work(&self, at_most: Duration);
+
+    /// Return when somebody in this process has just sent items to be enqueued: whoever claims at once is the first who can,
+    /// and may be before a wake-up gets anywhere. What was sent earlier is not told. Never returns where a wake-up takes no time
+    /// anyway. Safe to cancel.
+    async fn sent_from_here(&self) {
+        pending().await
+    }
 
     /// Return when the item has ended or `at_most` has passed, with what is known of it then. Safe to cancel.
     async fn wait_for_end(&self, item: ItemId, at_most: Duration) -> Result<Option<ItemRecord>, StoreError>;

@@ -5,6 +5,9 @@
 //! While there is more work than slots, slots are refilled some at a time: a claim of many costs the store little more than
 //! a claim of one. The rest keeps running meanwhile, and no slot waits longer than a moment. An activation needs its slot
 //! until its guest has ended; the next is claimed while the store is told of the end.
+//!
+//! A host that has nothing to do claims one of the items that it enqueues itself right behind them. The others are for hosts
+//! that are woken: whoever leads would otherwise run all that it finds while the rest of the cluster idles.
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -112,23 +115,24 @@ impl<R: RunItem + 'static> Dispatch<R> {
         stop: &CancellationToken,
         running: &mut JoinSet<()>,
     ) -> anyhow::Result<()> {
-        // Whether more waits than the last claim could take.
-        let mut more = false;
+        // Whether more waits than the last claim could take; whether this host has enqueued something itself.
+        let (mut more, mut own) = (false, false);
         loop {
             while let Some(ended) = running.try_join_next() {
                 ended.map_err(panicked)?;
             }
-            let (refilled, at_most) = if more {
-                (self.refilled(), MOST_AT_ONCE)
-            } else {
-                (1, WOKEN)
+            let (refilled, at_most) = match (more, own) {
+                (true, _) => (self.refilled(), MOST_AT_ONCE),
+                (false, true) => (1, 1),
+                (false, false) => (1, WOKEN),
             };
             let Some(mut free) = room.free(refilled, at_most, shutdown).await else {
                 return Ok(());
             };
             let wanted = free.count();
             let (sent, claimed) = self.claim(wanted, shutdown).await;
-            more = claimed.len() == wanted;
+            more = claimed.len() == wanted && !own;
+            own = false;
             for claimed in claimed {
                 let (slot, held) = free.take_one();
                 let holding = self.claims.hold(claimed.item.id, claimed.token, sent);
@@ -146,13 +150,29 @@ impl<R: RunItem + 'static> Dispatch<R> {
                 // What was claimed comes first: waiting is a call to the store.
                 task::yield_now().await;
                 tokio::select! {
-                    () = self.queue.wait_for_work(self.config.idle_poll) => {}
-                    () = self.runner.regained().notified() => {}
-                    // Whatever the wait runs into, the next look comes in time.
-                    () = time::sleep(self.config.idle_poll) => {}
+                    enqueued = self.wait(room) => own = enqueued,
                     () = shutdown.cancelled() => return Ok(()),
                 }
             }
+        }
+    }
+
+    /// Wait until there may be something to claim. Whether that is what this host has just enqueued itself while nothing ran.
+    async fn wait(&self, room: &Room) -> bool {
+        let own = async {
+            loop {
+                self.queue.sent_from_here().await;
+                if room.is_free() {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            () = self.queue.wait_for_work(self.config.idle_poll) => false,
+            () = own => true,
+            () = self.runner.regained().notified() => false,
+            // Whatever the wait runs into, the next look comes in time.
+            () = time::sleep(self.config.idle_poll) => false,
         }
     }
 
@@ -247,6 +267,7 @@ fn panicked(panic: JoinError) -> anyhow::Error {
 
 /// How many activations and claims there may be.
 struct Room {
+    places: usize,
     slots: Arc<Semaphore>,
     held: Arc<Semaphore>,
 }
@@ -274,9 +295,15 @@ impl Free {
 impl Room {
     fn new(slots: usize) -> Room {
         Room {
+            places: slots,
             slots: Arc::new(Semaphore::new(slots)),
             held: Arc::new(Semaphore::new(HELD * slots)),
         }
+    }
+
+    /// Whether nothing runs.
+    fn is_free(&self) -> bool {
+        self.slots.available_permits() == self.places
     }
 
     /// What is free, at most `at_most`: as soon as `refilled` slots are, or one has been for a moment; nothing once the

@@ -7,7 +7,7 @@ use warren::domain::work_item::{ItemState, TaskType};
 
 use super::{
     faults::{Fault, away},
-    rig::{Rig, STORE_TIMEOUT, eventually, item, seconds},
+    rig::{Rig, STORE_TIMEOUT, at_rest, eventually, item, seconds},
     sandbox::outcome,
 };
 
@@ -145,4 +145,33 @@ async fn free_slots_are_used() {
         "two rounds of a second: {:?}",
         since.elapsed()
     );
+}
+
+/// What a host enqueues itself it need not be woken for. It takes one, and only while it has nothing to do: the rest is for
+/// the hosts that are woken.
+#[tokio::test(start_paused = true)]
+async fn an_idle_host_takes_one_of_what_it_has_sent_itself() {
+    let rig = Rig::start().await;
+    rig.guests.play(|_| pending());
+    rig.faulty.set("wait_for_work", Fault::Hang);
+    let _running = rig.run(4);
+    eventually("it has looked", || rig.faulty.calls("claim") == 1).await;
+    let since = Instant::now();
+    let items = ["a", "b", "c"].map(|name| item(name, TaskType::Direct));
+    for item in &items {
+        rig.submit(item).await;
+    }
+    rig.faulty.sent.notify_waiters();
+    rig.reaches(&items[0], ItemState::Active).await;
+    at_rest().await;
+    rig.faulty.sent.notify_waiters();
+    at_rest().await;
+    assert_eq!(
+        rig.faulty.calls("claim"),
+        2,
+        "one that found nothing, and one of its own"
+    );
+    assert!(since.elapsed() < seconds(1), "before it looks by itself");
+    rig.reaches(&items[1], ItemState::Active).await;
+    rig.reaches(&items[2], ItemState::Active).await;
 }

@@ -11,7 +11,11 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tokio::{runtime::Handle, sync::watch, task};
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, watch},
+    task,
+};
 use warren::{
     domain::{
         breaker::Transition,
@@ -56,6 +60,8 @@ pub struct Faulty {
     store: Store,
     faults: Mutex<HashMap<&'static str, Fault>>,
     calls: Mutex<HashMap<&'static str, usize>>,
+    /// Rung as the real store does when items are on their way to it.
+    pub sent: Notify,
 }
 
 impl Faulty {
@@ -64,6 +70,7 @@ impl Faulty {
             store,
             faults: Mutex::default(),
             calls: Mutex::default(),
+            sent: Notify::new(),
         }
     }
 
@@ -151,7 +158,13 @@ impl WorkQueue for Faulty {
         hand_on!(self, queue.sweep())
     }
     async fn wait_for_work(&self, at_most: Duration) {
+        if self.faults.lock().unwrap().contains_key("wait_for_work") {
+            pending().await
+        }
         self.store.queue.wait_for_work(at_most).await;
+    }
+    async fn sent_from_here(&self) {
+        self.sent.notified().await;
     }
     async fn wait_for_end(&self, item: ItemId, at_most: Duration) -> Result<Option<ItemRecord>, StoreError> {
         self.store.queue.wait_for_end(item, at_most).await

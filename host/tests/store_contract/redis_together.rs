@@ -1,7 +1,11 @@
 //! Calls that come at the same time go to Redis as one, and are answered each by itself.
 
-use futures_util::future::join_all;
+use std::{pin::pin, task::Poll};
+
+use futures_util::{future::join_all, poll};
+use tokio::join;
 use warren::{
+    adapters::redis::StoreClock,
     domain::{
         ending::{Ending, Reason},
         ids::ClaimToken,
@@ -13,7 +17,11 @@ use warren::{
     },
 };
 
-use super::{harness::Harness, redis::RedisHarness, support::*};
+use super::{
+    harness::Harness,
+    redis::{RedisHarness, config, connect},
+    support::*,
+};
 
 /// Calls of scripts so far.
 async fn calls(harness: &RedisHarness) -> u64 {
@@ -118,4 +126,28 @@ async fn wakes_up_again_while_there_is_something_left() {
         claim_one(&store).await;
     }
     claim_none(&store).await;
+}
+
+#[tokio::test]
+async fn what_is_sent_from_here_is_found_by_a_claim_right_behind_it() {
+    let harness = RedisHarness::fresh(policy()).await;
+    let store = harness.store();
+    let other = connect(config(harness.folder(), &policy(), StoreClock::Redis)).await;
+    for n in 0..50 {
+        let item = direct(&format!("a{n}"));
+        let claim = async {
+            store.queue.sent_from_here().await;
+            claim(&store, 1).await
+        };
+        let (claimed, added) = join!(biased; claim, store.queue.enqueue(None, vec![item.clone()]));
+        assert_eq!(added.unwrap(), [Enqueued::Added(ItemState::Queued)]);
+        let claimed: Vec<_> = claimed.iter().map(|claimed| claimed.item.id).collect();
+        assert_eq!(claimed, [item.id], "round {n}");
+    }
+    // What another host sends is told by a wake-up.
+    let mut sent = pin!(store.queue.sent_from_here());
+    assert_eq!(poll!(&mut sent), Poll::Pending);
+    add_ready(&other.store(), &direct("another")).await;
+    store.queue.wait_for_work(seconds(3600)).await;
+    assert_eq!(poll!(sent), Poll::Pending);
 }

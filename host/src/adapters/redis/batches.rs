@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use redis::Value;
+use tokio::join;
 
 use super::{
     RedisStore,
@@ -10,6 +11,7 @@ use super::{
     items::{described, flag, item_id, state, to_json},
     queue::AT_ONCE,
     reply::{Reply, text},
+    wakes::Wakes,
 };
 use crate::{
     domain::{time::UnixMillis, work_item::WorkItem},
@@ -81,7 +83,7 @@ impl RedisStore {
         }
         let mut answers = Vec::with_capacity(items.len());
         for part in items.chunks(AT_ONCE) {
-            for answer in self.calls.enqueue_some(fence, part).await? {
+            for answer in self.calls.enqueue_some(fence, part, &self.wakes).await? {
                 answers.push(answer?);
             }
         }
@@ -89,10 +91,10 @@ impl RedisStore {
     }
 
     async fn submit(&self, item: NewItem) -> Result<Enqueued, StoreError> {
-        let calls = self.calls.clone();
+        let (calls, wakes) = (self.calls.clone(), Arc::clone(&self.wakes));
         let send = move |items: Arc<[NewItem]>| {
-            let calls = calls.clone();
-            async move { calls.enqueue_some(None, &items).await }
+            let (calls, wakes) = (calls.clone(), Arc::clone(&wakes));
+            async move { calls.enqueue_some(None, &items, &wakes).await }
         };
         let answer = self.submits.call(item, self.calls.timeout, send).await;
         answer.unwrap_or_else(|| Err(self.calls.too_slow()))
@@ -115,6 +117,7 @@ impl Calls {
         &self,
         fence: Option<&Fence>,
         items: &[NewItem],
+        wakes: &Wakes,
     ) -> Result<Vec<Result<Enqueued, StoreError>>, StoreError> {
         let call = self.script(&self.scripts.enqueue);
         let call = match fence {
@@ -122,7 +125,9 @@ impl Calls {
             None => call.arg("").arg(""),
         };
         let call = call.args(items.iter().flat_map(|item| &item.0));
-        let mut reply = Reply::new(call.run().await?)?;
+        // In this order: once the call has been polled it is on the connection, and whoever is told comes behind it.
+        let (answer, ()) = join!(biased; call.run(), async { wakes.tell_sent() });
+        let mut reply = Reply::new(answer?)?;
         items.iter().map(|_| Ok(enqueued(reply.value()?))).collect()
     }
 

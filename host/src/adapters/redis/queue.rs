@@ -176,6 +176,10 @@ impl WorkQueue for RedisStore {
         self.wakes.wait(at_most).await;
     }
 
+    async fn sent_from_here(&self) {
+        self.wakes.sent().await;
+    }
+
     async fn wait_for_end(&self, id: ItemId, at_most: Duration) -> Result<Option<ItemRecord>, StoreError> {
         let deadline = Instant::now() + at_most;
         // Listen first, look second: an end in between is not missed.
