@@ -200,7 +200,9 @@ fn i4_a_completion_that_does_not_ask_whose_claim_it_is() {
 fn i5_claims_that_take_the_lowest_priority_first() {
     let right = "turn and lower_rank or first_rank, turn and lower or first, token";
     let wrong = "lower and lower_rank or first_rank, lower or first, token";
-    let cluster = cluster(1, &[("claim", right, wrong)]);
+    // Plain items are claimed without it.
+    let (plain, never) = ("4 + wanted and claim_all_plain()", "4 + wanted and nil");
+    let cluster = cluster(1, &[("claim", right, wrong), ("claim", plain, never)]);
     let first = cluster.submit(0, "cat", "sleep 1500");
     claimed(&cluster, &first, 1);
     // Only one item runs at a time: all of these wait for it, and are ready.

@@ -149,6 +149,10 @@ impl<R: RunItem + 'static> Dispatch<R> {
             if !more {
                 // What was claimed comes first: waiting is a call to the store.
                 task::yield_now().await;
+                // Who can't run anything leaves wake-ups to those who can.
+                if room.free(1, 1, shutdown).await.is_none() {
+                    return Ok(());
+                }
                 tokio::select! {
                     enqueued = self.wait(room) => own = enqueued,
                     () = shutdown.cancelled() => return Ok(()),

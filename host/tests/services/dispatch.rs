@@ -175,3 +175,24 @@ async fn an_idle_host_takes_one_of_what_it_has_sent_itself() {
     rig.reaches(&items[1], ItemState::Active).await;
     rig.reaches(&items[2], ItemState::Active).await;
 }
+
+/// A wake-up that goes to a host without a free slot is lost to those that have one.
+#[tokio::test(start_paused = true)]
+async fn a_host_without_a_free_slot_waits_for_no_work() {
+    let rig = Rig::start().await;
+    rig.guests.play(|_| async {
+        time::sleep(seconds(60)).await;
+        outcome(&[])
+    });
+    rig.faulty.set("wait_for_work", Fault::Hang);
+    let _running = rig.run(1);
+    eventually("it waits", || rig.faulty.calls("wait_for_work") == 1).await;
+    let item = item("a", TaskType::Direct);
+    rig.submit(&item).await;
+    rig.faulty.sent.notify_waiters();
+    rig.reaches(&item, ItemState::Active).await;
+    time::sleep(seconds(30)).await;
+    assert_eq!(rig.faulty.calls("wait_for_work"), 1, "its only slot is taken");
+    rig.reaches(&item, ItemState::Done).await;
+    eventually("it waits again", || rig.faulty.calls("wait_for_work") == 2).await;
+}

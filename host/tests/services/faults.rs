@@ -158,6 +158,7 @@ impl WorkQueue for Faulty {
         hand_on!(self, queue.sweep())
     }
     async fn wait_for_work(&self, at_most: Duration) {
+        *self.calls.lock().unwrap().entry("wait_for_work").or_default() += 1;
         if self.faults.lock().unwrap().contains_key("wait_for_work") {
             pending().await
         }
