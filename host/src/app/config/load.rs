@@ -3,20 +3,18 @@
 //! Values are checked one by one, each in an otherwise default configuration, because serde stops at the first error and
 //! an operator wants them all. What is wrong is left out, so that the rules between keys can be checked for the rest.
 
+mod leaf;
+
 use std::{
     collections::BTreeSet,
     env, fs, io,
     path::{Path, PathBuf},
 };
 
-use figment::{
-    Figment, Metadata, Profile, Provider,
-    error::Kind,
-    util::nest,
-    value::{Dict, Map, Value},
-};
+use figment::{Figment, value::Value};
 use serde::Serialize;
 
+use self::leaf::{Layer, check_leaf, expectation};
 use super::{
     Config,
     environment::{FAMILIAR, HOST_NAME, key_of},
@@ -343,60 +341,6 @@ impl Loader {
 /// A value much as TOML writes it.
 fn as_written(value: &toml::Value) -> String {
     serde_json::to_string(value).unwrap_or_else(|_| value.type_str().to_owned())
-}
-
-/// One value from one place.
-struct Layer {
-    place: String,
-    key: String,
-    value: Value,
-}
-
-impl Provider for Layer {
-    fn metadata(&self) -> Metadata {
-        Metadata::named(self.place.clone())
-    }
-
-    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
-        let dict = nest(&self.key, self.value.clone()).into_dict().unwrap_or_default();
-        Ok(Profile::Default.collect(dict))
-    }
-}
-
-/// Whether the key can hold the value, all others being default.
-fn check_leaf(key: &str, value: &Value) -> Result<(), Kind> {
-    let layer = Layer {
-        place: String::new(),
-        key: key.to_owned(),
-        value: value.clone(),
-    };
-    Figment::from(layer)
-        .extract::<Config>()
-        .map(drop)
-        .map_err(|error| error.kind)
-}
-
-fn expectation(kind: &Kind) -> String {
-    match kind {
-        Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
-            let expected = match expected.as_str() {
-                "u32" => "a whole number from 0 to 4294967295",
-                "i32" => "a whole number",
-                "u64" | "usize" => "a whole number from 0",
-                "f64" => "a number",
-                "a string" | "path string" => "a text in quotes",
-                "a sequence" => "a list such as [\"…\", \"…\"]",
-                "enum" | "string or map" => "a text in quotes",
-                other => other,
-            };
-            format!("{expected} is expected")
-        }
-        Kind::UnknownVariant(_, allowed) => {
-            let allowed: Vec<String> = allowed.iter().map(|word| format!("{word:?}")).collect();
-            format!("allowed is {}", allowed.join(" or "))
-        }
-        other => other.to_string(),
-    }
 }
 
 #[cfg(test)]
