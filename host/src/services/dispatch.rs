@@ -142,9 +142,13 @@ impl<R: RunItem + 'static> Dispatch<R> {
             if !more {
                 // What was claimed comes first: waiting is a call to the store.
                 task::yield_now().await;
-                // Who can't run anything leaves wake-ups to those who can.
+                // Who can't run anything leaves wake-ups to those who can; and looks again when it can, if that took long.
+                let since = time::Instant::now();
                 if room.free(1, 1, shutdown).await.is_none() {
                     return Ok(());
+                }
+                if since.elapsed() >= self.config.idle_poll {
+                    continue;
                 }
                 tokio::select! {
                     enqueued = self.wait(room) => own = enqueued,

@@ -193,6 +193,12 @@ async fn a_host_without_a_free_slot_waits_for_no_work() {
     rig.reaches(&item, ItemState::Active).await;
     time::sleep(seconds(30)).await;
     assert_eq!(rig.faulty.calls("wait_for_work"), 1, "its only slot is taken");
+    let looks = rig.faulty.calls("claim");
     rig.reaches(&item, ItemState::Done).await;
     eventually("it waits again", || rig.faulty.calls("wait_for_work") == 2).await;
+    assert_eq!(
+        rig.faulty.calls("claim"),
+        looks + 1,
+        "it looks first, as it has not for long"
+    );
 }

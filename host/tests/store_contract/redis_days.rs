@@ -6,11 +6,15 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 use warren::{
     adapters::redis::{ConnectError, RedisConfig, RedisStore, StoreClock},
-    domain::{ending::Reason, ids::Term, work_item::ItemState},
+    domain::{
+        ending::{Ending, Reason},
+        ids::Term,
+        work_item::ItemState,
+    },
     ports::{
         leadership::{Acquired, Bid},
         store::{Store, StoreError, StorePolicy},
-        work_queue::Fence,
+        work_queue::{Completed, Fence},
     },
 };
 
@@ -207,10 +211,19 @@ async fn records_that_nobody_can_read_stop_nobody() {
     let harness = RedisHarness::fresh(policy()).await;
     let store = harness.store();
     let (broken, worse, good) = (inbox("a", 1), direct("b"), direct("c"));
-    for item in [&broken, &worse, &good] {
+    let (cut, lame) = (direct("d"), direct("e"));
+    for item in [&broken, &worse, &cut, &good, &lame] {
         add_ready(&store, item).await;
     }
     let data = format!("{PREFIX}warren:data");
+    // Cut behind what a claim looks at first.
+    let whole: String = harness.redis(&["HGET", &data, &format!("m{}", cut.id)]).await;
+    let _: i64 = harness
+        .redis(&["HSET", &data, &format!("m{}", cut.id), &whole[..whole.len() - 12]])
+        .await;
+    let whole: String = harness.redis(&["HGET", &data, "aid-e"]).await;
+    assert!(whole.starts_with("p\n"), "{whole:?}");
+    let _: i64 = harness.redis(&["HSET", &data, "aid-e", &whole[..60]]).await;
     let _: i64 = harness
         .redis(&["HSET", &data, &format!("m{}", broken.id), "not packed"])
         .await;
@@ -219,13 +232,19 @@ async fn records_that_nobody_can_read_stop_nobody() {
         .await;
     let _: i64 = harness.redis(&["HSET", &data, "aid-c", "not packed"]).await;
     claim_item(&store, &good).await;
-    for item in [&broken, &worse] {
+    let claimed = claim_item(&store, &lame).await;
+    let done = store
+        .queue
+        .complete(&completion(&claimed, Ending::new(Reason::Ok, "")))
+        .await;
+    assert_eq!(done, Ok(Completed::Done), "what is known of its agent was made anew");
+    for item in [&broken, &worse, &cut] {
         let letter = record(&store, item.id).await;
         assert_eq!(letter.state, ItemState::Dead, "{letter:?}");
         assert!(!letter.note.is_empty());
     }
     let stats = store.queue.stats().await.unwrap();
-    assert_eq!((stats.dead, stats.active), (2, 1));
+    assert_eq!((stats.dead, stats.active), (3, 1));
     let shown: i64 = harness.redis(&["LLEN", &format!("{PREFIX}work:queue:high")]).await;
     assert_eq!(shown, 0);
 }

@@ -15,11 +15,22 @@ local by_host = '\t' .. host .. '\t\t\t\t\t\t\t\n'
 -- What the calls whose first token is this one have claimed: <token><id>…
 local record_of_call = 'k' .. ARGV[5]
 
+-- The second line of an item's record: one that somebody has cut or garbled is not to be claimed, as nobody could read it.
+local SECOND_LINE = '^[-W][^\t\n]*\t[^\t\n]*\t%l+\t%d\t%d+\t%d+\t%d+\t%d+\t%d+\t%l\n'
+
 -- Where the times stand in what is known of the agent of a plain item, whose flag is this; nothing if it is not plain.
 local function times_of(standing, flag, id, text, body)
-  if flag == 88 or not text or not body or not standing or find(text, PLAIN, 1, true) ~= 1 then return nil end
-  if flag == 68 then return byte(standing) == 112 and 3 end
-  return find(standing, id, 2, true) == 2 and byte(standing) == (flag == 73 and 111 or 118) and 39
+  if flag == 88 or not text or not body or not standing then return nil end
+  if find(text, PLAIN, 1, true) ~= 1 or not find(text, SECOND_LINE, 15) then return nil end
+  local times
+  if flag == 68 then
+    times = byte(standing) == 112 and 3
+  else
+    times = find(standing, id, 2, true) == 2 and byte(standing) == (flag == 73 and 111 or 118) and 39
+  end
+  -- Behind the times and a number it says how the last end was: the record is whole that far.
+  local last = times and byte(standing, times + 70)
+  return (last == 111 or last == 45) and times
 end
 
 -- What is known of the item and of its agent, once it is claimed.
@@ -118,9 +129,9 @@ local function claim_these(found, rank, ranks, passed)
     local at, k, f = FIXED_FIELDS + 3 * n, 2 * n, #fields
     local id, agent, flag, token = sub(found[n], 1, 36), sub(found[n], 38), byte(found[n], 37), ARGV[4 + n]
     local text, body, standing = values[at - 2], values[at - 1], values[at]
-    local times = not busy[agent] and times_of(standing, flag, id, text, body)
+    local times = not busy[agent] and not busy[id] and times_of(standing, flag, id, text, body)
     if not times then return nil end
-    if n < many then busy[agent] = true end
+    if n < many then busy[agent], busy[id] = true, true end
     text = claimed_text(text, standing, times, token)
     fields[f + 1], fields[f + 2], fields[f + 3], fields[f + 4] = asked[at - 2], text, asked[at], busy_text(standing, times, id)
     leases[k - 1], leases[k], active[k - 1], active[k] = lease_text, id, agent, host

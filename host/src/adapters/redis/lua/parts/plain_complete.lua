@@ -29,6 +29,8 @@ local function well_text(a, id, detail)
   local last = end_of(a, detail)
   if not last then return nil end
   local started, times = sub(a, 39, 53), byte(a, 108)
+  -- Somebody has cut or garbled it.
+  if not times or times < 48 or times > 57 or not tonumber(sub(a, 99, 108)) then return nil end
   local healthy = find(a, NEVER, 84, true) == 84 and now_text or sub(a, 84, 98)
   -- How often it ended well, and once more.
   times = times < 57 and sub(a, 99, 107) .. string.char(times + 1) or format('%010d', sub(a, 99, 108) + 1)
