@@ -124,7 +124,7 @@ async fn a_restarted_server_is_found_again() {
     back(&store).await;
     assert_eq!(
         end(&store, &claimed, Reason::Ok).await,
-        warren::ports::work_queue::Completed::Done
+        Completed::Done
     );
     add_ready(&store, &direct("b")).await;
     timeout(DEADLINE, idle)
