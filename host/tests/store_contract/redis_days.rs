@@ -122,10 +122,7 @@ async fn a_restarted_server_is_found_again() {
         })
         .await;
     back(&store).await;
-    assert_eq!(
-        end(&store, &claimed, Reason::Ok).await,
-        Completed::Done
-    );
+    assert_eq!(end(&store, &claimed, Reason::Ok).await, Completed::Done);
     add_ready(&store, &direct("b")).await;
     timeout(DEADLINE, idle)
         .await
