@@ -6,7 +6,6 @@ pub mod dev;
 pub mod host;
 pub mod metrics;
 mod nearest;
-mod observed_definitions;
 mod observed_hub;
 mod open_files;
 mod parts;

@@ -44,13 +44,32 @@ struct Folder {
     dir: TempDir,
     clock: Arc<Hand>,
     agents: AgentFiles,
+    told: Arc<Mutex<Vec<String>>>,
 }
 
 impl Folder {
     fn new() -> Folder {
         let (dir, clock) = (TempDir::new().unwrap(), Arc::new(Hand::default()));
-        let agents = AgentFiles::new(dir.path(), clock.clone());
-        Folder { dir, clock, agents }
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let telling = Arc::clone(&told);
+        let agents = AgentFiles::new(dir.path(), clock.clone()).heard_by(move |agent, reread| {
+            let why = match reread {
+                Reread::Refused { why, .. } => format!(": {why}"),
+                _ => String::new(),
+            };
+            telling.lock().unwrap().push(format!("{agent} {}{why}", reread.word()));
+        });
+        Folder {
+            dir,
+            clock,
+            agents,
+            told,
+        }
+    }
+
+    /// What was told since this was asked last.
+    fn told(&self) -> Vec<String> {
+        std::mem::take(&mut *self.told.lock().unwrap())
     }
 
     fn write(&self, path: &str, content: impl AsRef<[u8]>) -> PathBuf {
@@ -85,31 +104,6 @@ fn written_long_ago(file: &Path) {
 
 fn agent(name: &str) -> AgentName {
     AgentName::new(name).unwrap()
-}
-
-/// What `work` logs at warning and above.
-fn logged(work: impl FnOnce()) -> String {
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-    impl Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_max_level(tracing::Level::WARN)
-        .with_writer(move || writer.clone())
-        .finish();
-    tracing::subscriber::with_default(subscriber, work);
-    let bytes = lines.0.lock().unwrap().clone();
-    String::from_utf8(bytes).unwrap()
 }
 
 #[test]
@@ -171,7 +165,62 @@ async fn a_definition_is_read_again_at_an_operators_word() {
     assert_eq!(reread("echo").await, Reread::Gone);
     assert!(folder.error("echo").contains("has no definition"));
     folder.write("wrong/config.yaml", "name: wrong\n");
+    folder.told();
     assert!(matches!(reread("wrong").await, Reread::Refused { kept: false, .. }));
+    assert!(folder.told()[0].starts_with("wrong refused"));
+}
+
+/// It goes by whoever reads it first: a poll may come between a save and the word of the operator, or of `dev`, who saw it.
+#[tokio::test]
+async fn a_change_is_told_once_whoever_reads_it_first() {
+    let folder = Folder::new();
+    let echo = agent("echo");
+    folder.define("echo", "first", 0);
+    assert_eq!(folder.description("echo"), "first");
+    assert_eq!(folder.told(), [""; 0], "the first reading is no change");
+
+    folder.define("echo", "second", 0);
+    assert_eq!(folder.description("echo"), "second");
+    assert_eq!(folder.told(), ["echo changed"]);
+    assert_eq!(folder.agents.reread(&echo).await, Reread::Unchanged);
+    assert_eq!(folder.told(), ["echo unchanged"]);
+
+    folder.define("echo", "third", 0);
+    assert_eq!(folder.agents.reread(&echo).await, Reread::Changed);
+    assert_eq!(folder.description("echo"), "third");
+    assert_eq!(folder.told(), ["echo changed"]);
+
+    fs::remove_dir_all(folder.dir.path().join("echo")).unwrap();
+    assert!(folder.error("echo").contains("has no definition"));
+    assert!(folder.error("echo").contains("has no definition"));
+    assert_eq!(folder.told(), ["echo gone"]);
+}
+
+/// Between the two writes of a save it is wrong, and that is no news.
+#[test]
+fn what_may_be_wrong_only_while_it_is_written_is_told_if_it_stays_so() {
+    let folder = Folder::new();
+    folder.define("echo", "good", 0);
+    assert_eq!(folder.description("echo"), "good");
+    // As somebody leaves it who writes without end, or with a clock ahead.
+    let wrong = |text: &str| {
+        let file = folder.write("echo/config.yaml", text);
+        let ahead = SystemTime::now() + Duration::from_secs(60);
+        fs::File::open(file).unwrap().set_modified(ahead).unwrap();
+    };
+    wrong("name: ec");
+    assert_eq!(folder.description("echo"), "good");
+    folder.clock.advance(Duration::from_secs(1));
+    wrong("name: echo\nplug");
+    assert_eq!(folder.description("echo"), "good");
+    assert_eq!(folder.told(), [""; 0]);
+    for _ in 0..3 {
+        folder.clock.advance(Duration::from_secs(1));
+        assert_eq!(folder.description("echo"), "good");
+    }
+    let told = folder.told();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("config.yaml:2"), "{told:?}");
 }
 
 /// The prompt belongs to it: neither is taken without the other while somebody writes.
@@ -194,23 +243,27 @@ async fn a_definition_that_is_being_written_is_waited_for() {
 }
 
 #[test]
-fn a_file_that_becomes_wrong_leaves_the_last_good_one_in_use_and_is_logged_once() {
+fn a_file_that_becomes_wrong_leaves_the_last_good_one_in_use_and_is_told_once() {
     let folder = Folder::new();
     folder.define("echo", "good", 0);
     assert_eq!(folder.description("echo"), "good");
-    folder.write("echo/config.yaml", "name: echo\nplugin: p\ncolour: red\n");
-    let log = logged(|| {
-        for _ in 0..3 {
-            assert_eq!(folder.description("echo"), "good");
-        }
-    });
-    assert_eq!(log.lines().count(), 1, "{log}");
-    assert!(log.contains("config.yaml:3") && log.contains("colour"), "{log}");
+    written_long_ago(&folder.write("echo/config.yaml", "name: echo\nplugin: p\ncolour: red\n"));
+    for _ in 0..3 {
+        folder.clock.advance(Duration::from_secs(1));
+        assert_eq!(folder.description("echo"), "good");
+    }
+    let told = folder.told();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].contains("refused") && told[0].contains("config.yaml:3") && told[0].contains("colour"),
+        "{told:?}"
+    );
     // Whoever asks what is on disk is told.
     let all = folder.agents.all();
     assert!(all[0].1.as_ref().unwrap_err().to_string().contains("colour"));
 
     folder.define("echo", "better", 0);
+    folder.clock.advance(Duration::from_secs(1));
     assert_eq!(folder.description("echo"), "better");
     fs::remove_dir_all(folder.dir.path().join("echo")).unwrap();
     assert!(matches!(

@@ -15,7 +15,6 @@ use super::{
     },
     config::{Config, host::Role, hub::Idempotency, store::StoreKind},
     metrics::Metrics,
-    observed_definitions::ObservedDefinitions,
     observed_hub::ObservedHub,
     store::{OpenStore, redis_config},
     verify::{Place, Verification, Wiring},
@@ -132,7 +131,8 @@ impl Parts {
         );
         let plugins = Arc::new(plugins.heard_by(reloads.clone()));
         let agents_dir = config.host.agents_dir.clone();
-        let definitions = Arc::new(AgentFiles::new(agents_dir, Arc::clone(&clock)));
+        let definitions = AgentFiles::new(agents_dir, Arc::clone(&clock));
+        let definitions = Arc::new(definitions.heard_by(move |agent, reread| reloads.definition(agent, reread)));
         let claims = Arc::new(Claims::new(
             Arc::clone(&store.queue),
             Arc::clone(&clock),
@@ -167,10 +167,7 @@ impl Parts {
             seat,
             token,
             hub,
-            definition_files: Arc::new(ObservedDefinitions {
-                files: Arc::clone(&definitions) as Arc<_>,
-                reloads,
-            }),
+            definition_files: Arc::clone(&definitions) as Arc<_>,
             definitions,
             herald: Some(herald),
             plugins,

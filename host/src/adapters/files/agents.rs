@@ -1,8 +1,11 @@
 //! The definitions in a folder: `<dir>/<name>/config.yaml`, with `system-prompt.md` beside it.
 //!
 //! Each is read when it is asked for and kept for its own `cache_ttl`. A file that has become wrong does not stop an agent
-//! that runs: the last good definition stays in use, and the mistake is logged once. A definition that was taken away is
+//! that runs: the last good definition stays in use, and the mistake is told once. A definition that was taken away is
 //! gone at its next reading, which an operator can ask for.
+//!
+//! Whoever reads a change first tells of it, so that none is missed or told twice: an operator's word may come just after
+//! the reading that found it.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -41,11 +44,15 @@ const DOUBTFUL: Duration = Duration::from_secs(1);
 /// Definitions that are read again at once, each of which may have to be waited for.
 const AT_ONCE: usize = 16;
 
+/// Hears what became of a definition, by the name of its folder.
+type Heard = Box<dyn Fn(&str, &Reread) + Send + Sync>;
+
 /// The agents' definitions in one folder.
 pub struct AgentFiles {
     dir: PathBuf,
     clock: Arc<dyn Clock>,
     kept: Mutex<HashMap<AgentName, Kept>>,
+    heard: Heard,
 }
 
 /// A definition that was good when it was read.
@@ -55,8 +62,23 @@ struct Kept {
     read_at: BootTime,
     /// When it is to be looked at again, from then on: its own `cache_ttl`, or sooner.
     for_long: Duration,
-    /// What is wrong with the file now, once it was logged.
-    reported: Option<String>,
+    /// What is wrong with the file now.
+    wrong: Option<Wrong>,
+}
+
+/// A mistake in a file that was good before.
+struct Wrong {
+    why: String,
+    told: bool,
+}
+
+/// What a reading found.
+struct Finding {
+    /// The definition to use: a bad file leaves the last good one in use.
+    used: Result<Arc<AgentDefinition>, DefinitionError>,
+    reread: Reread,
+    /// Whether it differs from what was told last.
+    news: bool,
 }
 
 impl AgentFiles {
@@ -66,6 +88,17 @@ impl AgentFiles {
             dir: dir.into(),
             clock,
             kept: Mutex::default(),
+            heard: Box::new(|_, _| {}),
+        }
+    }
+
+    /// `heard` is told of every reading again that somebody asked for, and of every change that was found without: a first
+    /// reading is none. It is called between other work and must not block.
+    #[must_use]
+    pub fn heard_by(self, heard: impl Fn(&str, &Reread) + Send + Sync + 'static) -> AgentFiles {
+        AgentFiles {
+            heard: Box::new(heard),
+            ..self
         }
     }
 
@@ -78,54 +111,59 @@ impl AgentFiles {
         read(&self.dir, name)
     }
 
-    /// The definition to use after a reading: a bad file leaves the last good one in use.
+    /// Take what was read at `read_at`, and compare it with what was there before. What is `fresh` may have been read while
+    /// it was written.
     fn keep(
         &self,
         name: &AgentName,
         read_at: BootTime,
         read: Result<Arc<AgentDefinition>, DefinitionError>,
-    ) -> Result<Arc<AgentDefinition>, DefinitionError> {
-        let for_long = read.as_ref().map_or(DOUBTFUL, |definition| self.trust(definition));
+        fresh: bool,
+    ) -> Finding {
         let mut all = self.kept();
         if let Some(newer) = all.get(name).filter(|kept| kept.read_at > read_at) {
-            return Ok(newer.definition.clone());
+            return Finding::of(Ok(newer.definition.clone()), Reread::Unchanged, false);
         }
-        let why = match read {
+        match read {
             Ok(definition) => {
+                let for_long = if fresh {
+                    definition.cache_ttl.min(DOUBTFUL)
+                } else {
+                    definition.cache_ttl
+                };
                 let entry = Kept {
                     for_long,
                     definition: definition.clone(),
                     read_at,
-                    reported: None,
+                    wrong: None,
                 };
-                all.insert(name.clone(), entry);
-                return Ok(definition);
+                match all.insert(name.clone(), entry) {
+                    None => Finding::of(Ok(definition), Reread::New, false),
+                    Some(before) if before.definition == definition => {
+                        Finding::of(Ok(definition), Reread::Unchanged, false)
+                    }
+                    Some(_) => Finding::of(Ok(definition), Reread::Changed, true),
+                }
             }
-            Err(DefinitionError::Invalid(why)) => why,
-            Err(gone) => {
-                all.remove(name);
-                return Err(gone);
+            Err(DefinitionError::Invalid(why)) => match all.get_mut(name) {
+                Some(kept) => kept.has_become_wrong(why, read_at, fresh),
+                None => {
+                    let reread = Reread::Refused {
+                        why: why.clone(),
+                        kept: false,
+                    };
+                    Finding::of(Err(DefinitionError::Invalid(why)), reread, false)
+                }
+            },
+            Err(DefinitionError::Unknown { name, path }) => {
+                let was = all.remove(&name).is_some();
+                let reread = if was {
+                    Reread::Gone
+                } else {
+                    Reread::Unknown { path: path.clone() }
+                };
+                Finding::of(Err(DefinitionError::Unknown { name, path }), reread, was)
             }
-        };
-        let Some(kept) = all.get_mut(name) else {
-            return Err(DefinitionError::Invalid(why));
-        };
-        kept.read_at = read_at;
-        if kept.reported.as_ref() != Some(&why) {
-            tracing::warn!(agent = %name, %why, "a definition has become invalid; the last good one stays in use");
-            kept.reported = Some(why);
-        }
-        Ok(kept.definition.clone())
-    }
-
-    /// For how long a definition that was read just now is to be used.
-    fn trust(&self, definition: &AgentDefinition) -> Duration {
-        let ttl = definition.cache_ttl;
-        let just_written = |file: &PathBuf| settled::age(file) < STILL;
-        if ttl > DOUBTFUL && files(&self.dir, &definition.name).iter().any(just_written) {
-            DOUBTFUL
-        } else {
-            ttl
         }
     }
 
@@ -139,6 +177,27 @@ impl AgentFiles {
     }
 }
 
+impl Kept {
+    /// What may have been read while it was written is no news until it is the same at the next look.
+    fn has_become_wrong(&mut self, why: String, read_at: BootTime, fresh: bool) -> Finding {
+        let before = self.wrong.take().filter(|wrong| wrong.why == why);
+        let told_before = before.as_ref().is_some_and(|wrong| wrong.told);
+        let news = !told_before && (!fresh || before.is_some());
+        (self.read_at, self.for_long) = (read_at, DOUBTFUL);
+        self.wrong = Some(Wrong {
+            why: why.clone(),
+            told: told_before || news,
+        });
+        Finding::of(Ok(self.definition.clone()), Reread::Refused { why, kept: true }, news)
+    }
+}
+
+impl Finding {
+    fn of(used: Result<Arc<AgentDefinition>, DefinitionError>, reread: Reread, news: bool) -> Finding {
+        Finding { used, reread, news }
+    }
+}
+
 impl Definitions for AgentFiles {
     fn agent(&self, name: &AgentName) -> Result<Arc<AgentDefinition>, DefinitionError> {
         let now = self.clock.now();
@@ -147,7 +206,13 @@ impl Definitions for AgentFiles {
         {
             return Ok(kept.definition.clone());
         }
-        self.keep(name, now, self.read(name))
+        let read = self.read(name);
+        let fresh = files(&self.dir, name).iter().any(|file| settled::age(file) < STILL);
+        let found = self.keep(name, now, read, fresh);
+        if found.news {
+            (self.heard)(name.as_str(), &found.reread);
+        }
+        found.used
     }
 
     fn names(&self) -> Option<HashSet<String>> {
@@ -176,7 +241,6 @@ impl Definitions for AgentFiles {
 #[async_trait]
 impl DefinitionFiles for AgentFiles {
     async fn reread(&self, name: &AgentName) -> Reread {
-        let before = self.kept().get(name).map(|kept| Arc::clone(&kept.definition));
         let (dir, owned) = (self.dir.clone(), name.clone());
         let read = {
             let (dir, name) = (dir.clone(), owned.clone());
@@ -184,22 +248,9 @@ impl DefinitionFiles for AgentFiles {
         };
         let read = settled::read(move || files(&dir, &owned).to_vec(), STILL, read).await;
         let read = read.unwrap_or_else(|why| Err(DefinitionError::Invalid(why)));
-        let refused = match &read {
-            Err(DefinitionError::Invalid(why)) => Some(why.clone()),
-            _ => None,
-        };
-        let now = self.keep(name, self.clock.now(), read);
-        match (now, before, refused) {
-            (now, _, Some(why)) => Reread::Refused { why, kept: now.is_ok() },
-            (Ok(now), Some(before), None) if now == before => Reread::Unchanged,
-            (Ok(_), Some(_), None) => Reread::Changed,
-            (Ok(_), None, None) => Reread::New,
-            (Err(_), Some(_), None) => Reread::Gone,
-            (Err(error), None, None) => match error {
-                DefinitionError::Unknown { path, .. } => Reread::Unknown { path },
-                DefinitionError::Invalid(why) => Reread::Refused { why, kept: false },
-            },
-        }
+        let reread = self.keep(name, self.clock.now(), read, false).reread;
+        (self.heard)(name.as_str(), &reread);
+        reread
     }
 
     async fn reread_all(&self) -> Result<Vec<(String, Reread)>, String> {
@@ -220,7 +271,9 @@ impl DefinitionFiles for AgentFiles {
                 Ok(name) => self.reread(&name).await,
                 Err(error) => {
                     let why = format!("{}: the folder's name: {error}", self.dir.join(&name).display());
-                    Reread::Refused { why, kept: false }
+                    let refused = Reread::Refused { why, kept: false };
+                    (self.heard)(&name, &refused);
+                    refused
                 }
             };
             (name, reread)
