@@ -14,6 +14,7 @@ pub mod leadership;
 pub mod plugin_source;
 pub mod plugin_store;
 pub mod sandbox;
+pub mod standing_claim;
 pub mod store;
 pub mod telemetry;
 pub mod work_queue;

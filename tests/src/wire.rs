@@ -47,7 +47,12 @@ pub fn facts(script: &str, argv: &[Vec<u8>], reply: &Reply) -> Vec<StoreCall> {
         "enqueue" => {
             let fence = (!args.text(1).is_empty()).then(|| fenced(script, &args, None, refused));
             let items = if refused { Vec::new() } else { added(&args, list) };
-            fence.into_iter().chain([StoreCall::Enqueue { items }]).collect()
+            let claim = claimed_along(&args, list).filter(|_| !refused);
+            fence
+                .into_iter()
+                .chain([StoreCall::Enqueue { items }])
+                .chain(claim)
+                .collect()
         }
         "claim" => vec![StoreCall::Claim {
             lease: args.millis(2),
@@ -144,7 +149,7 @@ fn completion(args: &Args<'_>, at: usize, answer: Option<&Value>) -> StoreCall {
 
 /// Fields of an item in a call of `enqueue`, and where the first begins.
 const FIELDS: usize = 6;
-const FIRST: usize = 3;
+const FIRST: usize = 7;
 
 fn added(args: &Args<'_>, answers: &[Value]) -> Vec<NewItem> {
     let items = (FIRST..args.0.len()).step_by(FIELDS).zip(answers);
@@ -170,6 +175,23 @@ fn added(args: &Args<'_>, answers: &[Value]) -> Vec<NewItem> {
             })
         })
         .collect()
+}
+
+/// The claim that went along with what was enqueued, if one did. What is known of its item stands behind the answers.
+fn claimed_along(args: &Args<'_>, list: &[Value]) -> Option<StoreCall> {
+    let token = args.text(5);
+    let items = args.0.len().saturating_sub(FIRST) / FIELDS;
+    let claims = list.get(items).and_then(|record| {
+        let at = FIRST + usize::try_from(args.number(6)).ok()?.checked_sub(1)? * FIELDS;
+        let item = Value::BulkString(args.text(at).into_bytes());
+        let json = Value::BulkString(args.text(at + 4).into_bytes());
+        claim(&[item, json, record.clone()])
+    });
+    (!token.is_empty()).then(|| StoreCall::Claim {
+        lease: args.millis(4),
+        tokens: vec![token],
+        claims: claims.into_iter().collect(),
+    })
 }
 
 /// Of a claim: id, item as JSON, and its record, whose first line says between tabs: state, token, …, whether it is a probe.

@@ -37,6 +37,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::{
     domain::{secret::Secret, time::UnixMillis},
     ports::{
+        standing_claim::Standing,
         store::{Store, StorePolicy},
         work_queue::{Completed, Enqueued},
     },
@@ -82,6 +83,8 @@ pub struct RedisStore {
     calls: calls::Calls,
     signals: Arc<signals::Signals>,
     wakes: Arc<wakes::Wakes>,
+    /// The claim that goes along with what is enqueued.
+    standing: Standing,
     description: String,
     max_queue: u64,
     submits: Arc<combine::Combine<batches::NewItem, Enqueued>>,
@@ -106,6 +109,7 @@ impl RedisStore {
             calls: opened.calls,
             signals,
             wakes,
+            standing: Standing::default(),
             description: opened.description,
             max_queue: config.policy.max_queue,
             submits: combine::Combine::new(),

@@ -1,15 +1,18 @@
 //! The queue of work items (DESIGN §4). Every call is one atomic step and may be repeated: it carries ids that the caller
 //! made, and a repeat within `StorePolicy::keep_done` gets the first answer.
 
-use std::{future::pending, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::store::{QueueStats, StoreError, StoreHealth};
+use super::{
+    standing_claim::StandingClaim,
+    store::{QueueStats, StoreError, StoreHealth},
+};
 use crate::domain::{
     ending::{Ending, Reason},
     ids::{AgentId, ClaimToken, HolderId, HostName, ItemId, Term},
-    time::UnixMillis,
+    time::{BootTime, UnixMillis},
     work_item::{ItemRecord, ItemState, Priority, TaskType, WorkItem},
 };
 
@@ -177,11 +180,11 @@ pub trait WorkQueue: Send + Sync {
     /// latest after `at_most`. One wake-up wakes one waiter. Safe to cancel.
     async fn wait_for_work(&self, at_most: Duration);
 
-    /// Return when somebody in this process has just sent items to be enqueued: whoever claims at once is the first who can,
-    /// and may be before a wake-up gets anywhere. What was sent earlier is not told. Never returns where a wake-up takes no time
-    /// anyway. Safe to cancel.
-    async fn sent_from_here(&self) {
-        pending().await
+    /// Have a claim stand, which takes the best of what this process enqueues next, in the same step, if it is ready and nothing
+    /// else is; `departs` is asked just before. It may bring nothing: then what was enqueued is to be claimed as usual. Goes
+    /// nowhere where a wake-up takes no time anyway.
+    fn stand(&self, request: ClaimRequest, _departs: Box<dyn Fn() -> Option<BootTime> + Send + Sync>) -> StandingClaim {
+        StandingClaim::never(request)
     }
 
     /// Return when the item has ended or `at_most` has passed, with what is known of it then. Safe to cancel.

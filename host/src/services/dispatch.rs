@@ -6,8 +6,8 @@
 //! a claim of one. The rest keeps running meanwhile, and no slot waits longer than a moment. An activation needs its slot
 //! until its guest has ended; the next is claimed while the store is told of the end.
 //!
-//! A host that has nothing to do claims one of the items that it enqueues itself right behind them. The others are for hosts
-//! that are woken: whoever leads would otherwise run all that it finds while the rest of the cluster idles.
+//! A host that has nothing to do claims one of the items that it enqueues itself, together with them. The others are for
+//! hosts that are woken: whoever leads would otherwise run all that it finds while the rest of the cluster idles.
 
 mod room;
 
@@ -32,6 +32,7 @@ use crate::{
     },
     ports::{
         clock::Clock,
+        standing_claim::Brought,
         store::StoreError,
         work_queue::{ClaimRequest, Claimed, WorkQueue},
     },
@@ -86,6 +87,16 @@ pub struct Dispatch<R> {
     pub config: DispatchConfig,
 }
 
+/// Why the next claim is made.
+enum Look {
+    /// Something may be there.
+    Woken,
+    /// More waits than the last one could take.
+    More,
+    /// This host has enqueued something itself; with what has been claimed together with it, where that is known.
+    Own(Option<(ClaimRequest, Brought)>),
+}
+
 impl<R: RunItem + 'static> Dispatch<R> {
     /// Claim and run until `shutdown`; then drain for the grace period, and hand the rest back.
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
@@ -108,24 +119,34 @@ impl<R: RunItem + 'static> Dispatch<R> {
         stop: &CancellationToken,
         running: &mut JoinSet<()>,
     ) -> anyhow::Result<()> {
-        // Whether more waits than the last claim could take; whether this host has enqueued something itself.
-        let (mut more, mut own) = (false, false);
+        let mut look = Look::Woken;
         loop {
             while let Some(ended) = running.try_join_next() {
                 ended.map_err(panicked)?;
             }
-            let (refilled, at_most) = match (more, own) {
-                (true, _) => (self.refilled(), MOST_AT_ONCE),
-                (false, true) => (1, 1),
-                (false, false) => (1, WOKEN),
+            let (refilled, at_most) = match look {
+                Look::Woken => (1, WOKEN),
+                Look::More => (self.refilled(), MOST_AT_ONCE),
+                Look::Own(_) => (1, 1),
             };
             let Some(mut free) = room.free(refilled, at_most, shutdown).await else {
+                if let Look::Own(Some((request, _))) = look {
+                    self.claims.doubt(request);
+                }
                 return Ok(());
             };
-            let wanted = free.count();
-            let (sent, claimed) = self.claim(wanted, shutdown).await;
-            more = claimed.len() == wanted && !own;
-            own = false;
+            let own = matches!(look, Look::Own(_));
+            let (request, brought) = match look {
+                Look::Own(Some((request, brought))) => (request, Some(brought)),
+                _ => (self.request(free.count()), None),
+            };
+            let (wanted, went_along) = (request.tokens.len(), brought.is_some());
+            let (sent, claimed) = self.claim(request, brought, shutdown).await;
+            if went_along && claimed.is_empty() {
+                look = Look::Own(None);
+                continue;
+            }
+            let more = claimed.len() == wanted && !own;
             for claimed in claimed {
                 let (slot, held) = free.take_one();
                 let holding = self.claims.hold(claimed.item.id, claimed.token, sent);
@@ -139,6 +160,7 @@ impl<R: RunItem + 'static> Dispatch<R> {
                 return Ok(());
             }
             drop(free);
+            look = Look::More;
             if !more {
                 // What was claimed comes first: waiting is a call to the store.
                 task::yield_now().await;
@@ -147,53 +169,69 @@ impl<R: RunItem + 'static> Dispatch<R> {
                 if room.free(1, 1, shutdown).await.is_none() {
                     return Ok(());
                 }
-                if since.elapsed() >= self.config.idle_poll {
-                    continue;
-                }
-                tokio::select! {
-                    enqueued = self.wait(room) => own = enqueued,
-                    () = shutdown.cancelled() => return Ok(()),
+                look = Look::Woken;
+                if since.elapsed() < self.config.idle_poll
+                    && let Some(own) = self.wait(room, shutdown).await
+                {
+                    look = Look::Own(Some(own));
                 }
             }
         }
     }
 
-    /// Wait until there may be something to claim. Whether that is what this host has just enqueued itself while nothing ran.
-    async fn wait(&self, room: &Room) -> bool {
-        let own = async {
-            loop {
-                self.queue.sent_from_here().await;
-                if room.is_free() {
-                    return;
-                }
-            }
-        };
+    /// Wait until there may be something to claim; what has been claimed meanwhile of what this host has enqueued itself while
+    /// nothing ran.
+    async fn wait(&self, room: &Room, shutdown: &CancellationToken) -> Option<(ClaimRequest, Brought)> {
+        let (clock, idle) = (Arc::clone(&self.clock), room.idle());
+        let departs = Box::new(move || idle().then(|| clock.now()));
+        let request = self.request(1);
+        let mut standing = self.queue.stand(request.clone(), departs);
         tokio::select! {
-            () = self.queue.wait_for_work(self.config.idle_poll) => false,
-            () = own => true,
-            () = self.runner.regained().notified() => false,
+            () = self.queue.wait_for_work(self.config.idle_poll) => {}
+            () = standing.answered() => {}
+            () = self.runner.regained().notified() => {}
             // Whatever the wait runs into, the next look comes in time.
-            () = time::sleep(self.config.idle_poll) => false,
+            () = time::sleep(self.config.idle_poll) => {}
+            () = shutdown.cancelled() => {}
         }
+        // One that has gone is seen through.
+        let brought = match time::timeout(self.config.call_timeout, standing.end()).await {
+            Ok(brought) => brought?,
+            Err(_) => Err(StoreError::no_answer(self.config.call_timeout)),
+        };
+        Some((request, brought))
     }
 
     fn refilled(&self) -> usize {
         (self.config.slots / REFILLED).clamp(1, MOST_AT_ONCE)
     }
 
-    /// Claim up to `wanted` items. A call without an answer is made again with the same tokens, so that what it may have
-    /// claimed is not lost; a host that stops meanwhile asks once more, so that it can hand back what it got.
-    async fn claim(&self, wanted: usize, shutdown: &CancellationToken) -> (BootTime, Vec<Claimed>) {
-        let request = ClaimRequest {
+    fn request(&self, wanted: usize) -> ClaimRequest {
+        ClaimRequest {
             host: self.host.clone(),
             tokens: (0..wanted).map(|_| ClaimToken::fresh()).collect(),
             lease: self.claims.lease().length,
             avoid: self.runner.avoid(),
-        };
+        }
+    }
+
+    /// Claim, unless something has been `brought` already. A call without an answer is made again with the same tokens, so
+    /// that what it may have claimed is not lost; a host that stops meanwhile asks once more, so that it can hand back what
+    /// it got.
+    async fn claim(
+        &self,
+        request: ClaimRequest,
+        mut brought: Option<Brought>,
+        shutdown: &CancellationToken,
+    ) -> (BootTime, Vec<Claimed>) {
         let mut failures = 0u32;
         loop {
             let stopping = shutdown.is_cancelled();
-            let error = match self.claim_once(&request, failures > 0).await {
+            let answer = match brought.take() {
+                Some(brought) => brought,
+                None => self.claim_once(&request, failures > 0).await,
+            };
+            let error = match answer {
                 Ok(claimed) => {
                     if failures > 0 {
                         info!(failures, "the store answers again");

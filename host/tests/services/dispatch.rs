@@ -3,7 +3,10 @@
 use std::{future::pending, time::Duration};
 
 use tokio::time::{self, Instant};
-use warren::domain::work_item::{ItemState, TaskType};
+use warren::{
+    domain::work_item::{ItemState, TaskType, WorkItem},
+    ports::{standing_claim::DepartingClaim, store::StoreError},
+};
 
 use super::{
     faults::{Fault, away},
@@ -147,33 +150,94 @@ async fn free_slots_are_used() {
     );
 }
 
+/// As a store does that can claim something together with what is enqueued; nothing if no claim stands there.
+async fn depart(rig: &Rig, item: &WorkItem) -> Option<DepartingClaim> {
+    let departs = rig.faulty.standing.depart(&item.agent_id);
+    rig.submit(item).await;
+    departs
+}
+
 /// What a host enqueues itself it need not be woken for. It takes one, and only while it has nothing to do: the rest is for
 /// the hosts that are woken.
 #[tokio::test(start_paused = true)]
-async fn an_idle_host_takes_one_of_what_it_has_sent_itself() {
+async fn an_idle_host_takes_one_of_what_it_enqueues_itself() {
     let rig = Rig::start().await;
     rig.guests.play(|_| pending());
     rig.faulty.set("wait_for_work", Fault::Hang);
     let _running = rig.run(4);
-    eventually("it has looked", || rig.faulty.calls("claim") == 1).await;
+    eventually("it waits", || rig.faulty.calls("wait_for_work") == 1).await;
     let since = Instant::now();
     let items = ["a", "b", "c"].map(|name| item(name, TaskType::Direct));
-    for item in &items {
-        rig.submit(item).await;
-    }
-    rig.faulty.sent.notify_waiters();
+    let claim = depart(&rig, &items[0]).await.expect("one stands");
+    assert!(depart(&rig, &items[1]).await.is_none(), "one at a time");
+    let claimed = rig.store.queue.claim(&claim.request).await;
+    claim.tell(claimed);
     rig.reaches(&items[0], ItemState::Active).await;
     at_rest().await;
-    rig.faulty.sent.notify_waiters();
+    assert!(depart(&rig, &items[2]).await.is_none(), "it has something to do");
     at_rest().await;
-    assert_eq!(
-        rig.faulty.calls("claim"),
-        2,
-        "one that found nothing, and one of its own"
-    );
+    assert_eq!(rig.faulty.calls("claim"), 1, "one that found nothing");
     assert!(since.elapsed() < seconds(1), "before it looks by itself");
     rig.reaches(&items[1], ItemState::Active).await;
     rig.reaches(&items[2], ItemState::Active).await;
+}
+
+/// What is enqueued may be nothing that can be claimed along with it: of another kind, or behind others.
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_went_along_and_brought_nothing_is_followed_by_one_for_one() {
+    let rig = Rig::start().await;
+    rig.guests.play(|_| pending());
+    rig.faulty.set("wait_for_work", Fault::Hang);
+    let _running = rig.run(4);
+    eventually("it waits", || rig.faulty.calls("wait_for_work") == 1).await;
+    let items = ["a", "b"].map(|name| item(name, TaskType::Direct));
+    let claim = depart(&rig, &items[0]).await.expect("one stands");
+    rig.submit(&items[1]).await;
+    claim.tell(Ok(Vec::new()));
+    rig.reaches(&items[0], ItemState::Active).await;
+    at_rest().await;
+    assert_eq!(rig.record(&items[1]).await.state, ItemState::Queued);
+}
+
+/// Defect 11 and I9, for claims that go along with something else.
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_went_along_and_whose_answer_is_lost_is_asked_for_again() {
+    let rig = Rig::start().await;
+    for given_up in [false, true] {
+        let looks = rig.faulty.calls("wait_for_work");
+        rig.faulty.set("wait_for_work", Fault::Hang);
+        let _running = rig.run(4);
+        eventually("it waits", || rig.faulty.calls("wait_for_work") == looks + 1).await;
+        let item = item(&format!("a{given_up}"), TaskType::Direct);
+        let claim = depart(&rig, &item).await.expect("one stands");
+        rig.store.queue.claim(&claim.request).await.unwrap();
+        if given_up {
+            drop(claim);
+        } else {
+            claim.tell(Err(StoreError::no_answer(STORE_TIMEOUT)));
+        }
+        let since = Instant::now();
+        rig.reaches(&item, ItemState::Done).await;
+        assert!(since.elapsed() < seconds(1), "not after a lease");
+    }
+}
+
+/// I9: what is claimed when the host has begun to stop is handed back, if it can't be run any more.
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_is_on_its_way_at_shutdown_is_seen_through() {
+    let rig = Rig::start().await;
+    rig.faulty.set("wait_for_work", Fault::Hang);
+    let running = rig.run(4);
+    eventually("it waits", || rig.faulty.calls("wait_for_work") == 1).await;
+    let item = item("a", TaskType::Direct);
+    let claim = depart(&rig, &item).await.expect("one stands");
+    rig.shutdown.cancel();
+    at_rest().await;
+    let claimed = rig.store.queue.claim(&claim.request).await;
+    claim.tell(claimed);
+    running.await.unwrap().unwrap();
+    assert_eq!(rig.claims.give_all_back().await, 1);
+    assert_eq!(rig.record(&item).await.state, ItemState::Queued);
 }
 
 /// A wake-up that goes to a host without a free slot is lost to those that have one.
@@ -188,8 +252,9 @@ async fn a_host_without_a_free_slot_waits_for_no_work() {
     let _running = rig.run(1);
     eventually("it waits", || rig.faulty.calls("wait_for_work") == 1).await;
     let item = item("a", TaskType::Direct);
-    rig.submit(&item).await;
-    rig.faulty.sent.notify_waiters();
+    let claim = depart(&rig, &item).await.expect("one stands");
+    let claimed = rig.store.queue.claim(&claim.request).await;
+    claim.tell(claimed);
     rig.reaches(&item, ItemState::Active).await;
     time::sleep(seconds(30)).await;
     assert_eq!(rig.faulty.calls("wait_for_work"), 1, "its only slot is taken");

@@ -11,11 +11,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tokio::{
-    runtime::Handle,
-    sync::{Notify, watch},
-    task,
-};
+use tokio::{runtime::Handle, sync::watch, task};
 use warren::{
     domain::{
         breaker::Transition,
@@ -23,6 +19,7 @@ use warren::{
         event::{Event, NewEvent},
         ids::{AgentId, AgentName, ClaimToken, HolderId, HostName, ItemId, PluginName},
         plugin::Digest,
+        time::BootTime,
         work_item::{ItemRecord, Priority, WorkItem},
     },
     ports::{
@@ -33,6 +30,7 @@ use warren::{
         hosts::{ForeignRunners, Hosts, SeenHost},
         leadership::{Acquired, Bid, Candidate, Inherited, Leader, Leadership},
         plugin_store::PluginStore,
+        standing_claim::{Standing, StandingClaim},
         store::{QueueStats, Store, StoreError, StoreHealth},
         work_queue::{
             ClaimRequest, Claimed, Completed, Completion, Enqueued, Fence, GiveBack, ItemFilter, ItemPage, Renewal,
@@ -60,8 +58,8 @@ pub struct Faulty {
     store: Store,
     faults: Mutex<HashMap<&'static str, Fault>>,
     calls: Mutex<HashMap<&'static str, usize>>,
-    /// Rung as the real store does when items are on their way to it.
-    pub sent: Notify,
+    /// As of a store where a claim goes along with what is enqueued: the test sees to that.
+    pub standing: Standing,
 }
 
 impl Faulty {
@@ -70,7 +68,7 @@ impl Faulty {
             store,
             faults: Mutex::default(),
             calls: Mutex::default(),
-            sent: Notify::new(),
+            standing: Standing::default(),
         }
     }
 
@@ -164,8 +162,8 @@ impl WorkQueue for Faulty {
         }
         self.store.queue.wait_for_work(at_most).await;
     }
-    async fn sent_from_here(&self) {
-        self.sent.notified().await;
+    fn stand(&self, request: ClaimRequest, departs: Box<dyn Fn() -> Option<BootTime> + Send + Sync>) -> StandingClaim {
+        self.standing.stand(request, departs)
     }
     async fn wait_for_end(&self, item: ItemId, at_most: Duration) -> Result<Option<ItemRecord>, StoreError> {
         self.store.queue.wait_for_end(item, at_most).await

@@ -143,7 +143,7 @@ async fn compare(subject: &mut impl Subject, policy: &StorePolicy, steps: &[Step
         let _ = writeln!(history, "{call}\n    {answer:?}");
         let differ =
             |what: &str, difference: String| short(&format!("{history}{what} (- reference, + store):\n{difference}"));
-        let expected = call.of_reference(&mut reference);
+        let expected = call.of_reference(&mut reference, &answer);
         if answer != expected {
             return Err(differ("the answers differ", difference(&expected, &answer)));
         }

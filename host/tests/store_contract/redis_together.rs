@@ -1,25 +1,26 @@
 //! Calls that come at the same time go to Redis as one, and are answered each by itself.
 
-use std::{pin::pin, task::Poll};
+use std::time::Duration;
 
-use futures_util::{future::join_all, poll};
-use tokio::join;
+use futures_util::future::join_all;
 use warren::{
     adapters::redis::StoreClock,
     domain::{
         ending::{Ending, Reason},
-        ids::ClaimToken,
-        work_item::{ItemState, WorkItem},
+        ids::{ClaimToken, ItemId},
+        time::BootTime,
+        work_item::{ItemState, Priority, WorkItem},
     },
     ports::{
-        store::StoreError,
-        work_queue::{Completed, Completion, Enqueued},
+        standing_claim::StandingClaim,
+        store::{Store, StoreError},
+        work_queue::{ClaimRequest, Claimed, Completed, Completion, Enqueued},
     },
 };
 
 use super::{
     harness::Harness,
-    redis::{RedisHarness, config, connect},
+    redis::{PREFIX, RedisHarness, config, connect},
     support::*,
 };
 
@@ -78,7 +79,7 @@ async fn an_end_that_nobody_waits_for_any_more_is_one_all_the_same() {
     let end = completion(&claimed, Ending::new(Reason::Ok, ""));
     let waiting = store.queue.complete(&end);
     // It is given up as soon as it has been asked.
-    let _ = tokio::time::timeout(std::time::Duration::ZERO, waiting).await;
+    let _ = tokio::time::timeout(Duration::ZERO, waiting).await;
     let ended = store.queue.wait_for_end(item.id, DEADLINE).await.unwrap();
     assert_eq!(ended.unwrap().state, ItemState::Done);
 }
@@ -91,11 +92,7 @@ async fn who_comes_as_the_last_listener_leaves_misses_no_end() {
         let item = direct(&format!("a{n}"));
         add_ready(&store, &item).await;
         // Ends are listened to for somebody only: when this time is over, Redis is told to send no more of them.
-        store
-            .queue
-            .wait_for_end(item.id, std::time::Duration::ZERO)
-            .await
-            .unwrap();
+        store.queue.wait_for_end(item.id, Duration::ZERO).await.unwrap();
         let claimed = claim_one(&store).await;
         let end = completion(&claimed, Ending::new(Reason::Ok, ""));
         let (ended, done) = tokio::join!(
@@ -128,26 +125,123 @@ async fn wakes_up_again_while_there_is_something_left() {
     claim_none(&store).await;
 }
 
+/// A claim of one item that stands, as of an idle host.
+fn stand(store: &Store, avoid: &[&str]) -> StandingClaim {
+    let request = ClaimRequest {
+        avoid: avoid.iter().map(|name| agent(name)).collect(),
+        ..request(&host("h1"), 1)
+    };
+    store.queue.stand(request, Box::new(|| Some(BootTime::default())))
+}
+
+/// What it has claimed; nothing if it stood until now.
+async fn brought(standing: StandingClaim) -> Option<Vec<Claimed>> {
+    Some(standing.end().await?.unwrap().1)
+}
+
+fn ids(claimed: &[Claimed]) -> Vec<ItemId> {
+    claimed.iter().map(|claimed| claimed.item.id).collect()
+}
+
 #[tokio::test]
-async fn what_is_sent_from_here_is_found_by_a_claim_right_behind_it() {
+async fn a_claim_that_stands_takes_the_best_of_what_is_enqueued_here() {
     let harness = RedisHarness::fresh(policy()).await;
     let store = harness.store();
-    let other = connect(config(harness.folder(), &policy(), StoreClock::Redis)).await;
-    for n in 0..50 {
-        let item = direct(&format!("a{n}"));
-        let claim = async {
-            store.queue.sent_from_here().await;
-            claim(&store, 1).await
-        };
-        let (claimed, added) = join!(biased; claim, store.queue.enqueue(None, vec![item.clone()]));
-        assert_eq!(added.unwrap(), [Enqueued::Added(ItemState::Queued)]);
-        let claimed: Vec<_> = claimed.iter().map(|claimed| claimed.item.id).collect();
-        assert_eq!(claimed, [item.id], "round {n}");
+    for name in ["a", "b", "low"] {
+        run_direct(&store, name, Reason::Ok).await;
     }
-    // What another host sends is told by a wake-up.
-    let mut sent = pin!(store.queue.sent_from_here());
-    assert_eq!(poll!(&mut sent), Poll::Pending);
-    add_ready(&other.store(), &direct("another")).await;
+    let low = || WorkItem {
+        priority: Priority::Low,
+        ..inbox("low", 1)
+    };
+    for n in 0..20 {
+        for items in [
+            vec![direct("a")],
+            vec![inbox("b", 1)],
+            vec![low(), direct("a"), direct("b")],
+        ] {
+            let best = items.iter().min_by_key(|item| item.priority).unwrap().id;
+            let standing = stand(&store, &[]);
+            let added = store.queue.enqueue(None, items.clone()).await.unwrap();
+            assert_eq!(added, vec![Enqueued::Added(ItemState::Queued); items.len()]);
+            let mut claimed = brought(standing).await.expect("it went");
+            assert_eq!(ids(&claimed), [best], "round {n}");
+            assert_eq!(claimed[0].waited, Duration::ZERO);
+            // The others are there for whoever is woken.
+            claimed.extend(claim(&store, 9).await);
+            assert_eq!(claimed.len(), items.len());
+            for claimed in claimed {
+                end(&store, &claimed, Reason::Ok).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_claim_that_stands_takes_nothing_from_others() {
+    let harness = RedisHarness::fresh(policy()).await;
+    let store = harness.store();
+    for name in ["a", "b"] {
+        run_direct(&store, name, Reason::Ok).await;
+    }
+    // What another host enqueues is told by a wake-up.
+    let other = connect(config(harness.folder(), &policy(), StoreClock::Redis)).await;
+    let standing = stand(&store, &[]);
+    let first = direct("a");
+    add_ready(&other.store(), &first).await;
     store.queue.wait_for_work(seconds(3600)).await;
-    assert_eq!(poll!(sent), Poll::Pending);
+    // What is ready comes before what is enqueued then.
+    add_ready(&store, &direct("b")).await;
+    assert_eq!(brought(standing).await, Some(Vec::new()));
+    let claimed = claim(&store, 2).await;
+    assert_eq!(claimed[0].item.id, first.id);
+    for claimed in claimed {
+        end(&store, &claimed, Reason::Ok).await;
+    }
+    let standing = stand(&store, &["a"]);
+    add_ready(&store, &direct("a")).await;
+    assert_eq!(brought(standing).await, None, "it is left to others");
+    claim_one(&store).await;
+}
+
+/// A call that comes late claims nothing that its sender would not hear of.
+#[tokio::test]
+async fn a_claim_that_has_been_made_again_is_not_made_a_second_time() {
+    let harness = RedisHarness::fresh(policy()).await;
+    let store = harness.store();
+    for name in ["a", "b"] {
+        run_direct(&store, name, Reason::Ok).await;
+    }
+    let request = request(&host("h1"), 1);
+    add_ready(&store, &direct("a")).await;
+    let claimed = store.queue.claim(&request).await.unwrap();
+    let standing = store
+        .queue
+        .stand(request.clone(), Box::new(|| Some(BootTime::default())));
+    let late = direct("b");
+    add_ready(&store, &late).await;
+    assert_eq!(brought(standing).await, Some(Vec::new()));
+    assert_eq!(state(&store, &late).await, ItemState::Queued);
+    assert_eq!(store.queue.claim(&request).await.unwrap(), claimed);
+}
+
+/// A key of the wrong type refuses the call before it has written anything.
+#[tokio::test]
+async fn a_claim_that_goes_along_writes_all_or_nothing() {
+    for name in ["warren:leases", "work:active", "warren:ages", "warren:order"] {
+        let key = &format!("{PREFIX}{name}");
+        let harness = RedisHarness::fresh(policy()).await;
+        let store = harness.store();
+        run_direct(&store, "a", Reason::Ok).await;
+        let _: () = harness.redis(&["SET", key, "wrong"]).await;
+        let standing = stand(&store, &[]);
+        let item = inbox("a", 1);
+        let refused = store.queue.enqueue(None, vec![item.clone()]).await.unwrap_err();
+        assert!(refused.to_string().contains(key), "{refused}");
+        assert!(standing.end().await.unwrap().is_err());
+        let _: () = harness.redis(&["DEL", key]).await;
+        assert_eq!(store.queue.item(item.id).await.unwrap(), None, "{key}");
+        add_ready(&store, &item).await;
+        assert_eq!(claim_one(&store).await.item.id, item.id);
+    }
 }

@@ -3,27 +3,31 @@
 use std::sync::Arc;
 
 use redis::Value;
-use tokio::join;
 
 use super::{
     RedisStore,
     calls::Calls,
-    items::{described, flag, item_id, state, to_json},
+    claiming::claimed,
+    items::{described, flag, item_id, millis, rank, state, to_json},
     queue::AT_ONCE,
     reply::{Reply, text},
-    wakes::Wakes,
 };
 use crate::{
-    domain::{time::UnixMillis, work_item::WorkItem},
+    domain::{ids::AgentId, time::UnixMillis, work_item::WorkItem},
     ports::{
+        standing_claim::{DepartingClaim, Standing},
         store::StoreError,
-        work_queue::{Completed, Completion, Enqueued, Fence, end_note},
+        work_queue::{Claimed, Completed, Completion, Enqueued, Fence, end_note},
     },
 };
 
 /// An item as the script `enqueue` takes it.
 #[derive(Clone)]
-pub(super) struct NewItem([String; 6]);
+pub(super) struct NewItem {
+    agent: AgentId,
+    rank: u8,
+    fields: [String; 6],
+}
 
 /// An end as the script `complete` takes it.
 #[derive(Clone)]
@@ -31,14 +35,24 @@ pub(super) struct End([String; 6]);
 
 impl NewItem {
     fn of(item: &WorkItem) -> Result<NewItem, StoreError> {
-        Ok(NewItem([
-            item.id.to_string(),
-            item.agent_id.to_string(),
-            item.agent_name.to_string(),
-            flag(item),
-            to_json(item)?,
-            described(item),
-        ]))
+        Ok(NewItem {
+            agent: item.agent_id.clone(),
+            rank: rank(item.priority),
+            fields: [
+                item.id.to_string(),
+                item.agent_id.to_string(),
+                item.agent_name.to_string(),
+                flag(item),
+                to_json(item)?,
+                described(item),
+            ],
+        })
+    }
+
+    /// What a claim that went along has got, as the store knows it.
+    fn claimed(&self, known: Value) -> Result<Claimed, StoreError> {
+        let [id, _, _, _, json, _] = &self.fields;
+        claimed(id, json, &text(known)?)?.map_err(|[_, _, problem]| StoreError::Corrupt(problem))
     }
 }
 
@@ -83,7 +97,7 @@ impl RedisStore {
         }
         let mut answers = Vec::with_capacity(items.len());
         for part in items.chunks(AT_ONCE) {
-            for answer in self.calls.enqueue_some(fence, part, &self.wakes).await? {
+            for answer in self.calls.enqueue_some(fence, part, &self.standing).await? {
                 answers.push(answer?);
             }
         }
@@ -91,10 +105,10 @@ impl RedisStore {
     }
 
     async fn submit(&self, item: NewItem) -> Result<Enqueued, StoreError> {
-        let (calls, wakes) = (self.calls.clone(), Arc::clone(&self.wakes));
+        let (calls, standing) = (self.calls.clone(), self.standing.clone());
         let send = move |items: Arc<[NewItem]>| {
-            let (calls, wakes) = (calls.clone(), Arc::clone(&wakes));
-            async move { calls.enqueue_some(None, &items, &wakes).await }
+            let (calls, standing) = (calls.clone(), standing.clone());
+            async move { calls.enqueue_some(None, &items, &standing).await }
         };
         let answer = self.submits.call(item, self.calls.timeout, send).await;
         answer.unwrap_or_else(|| Err(self.calls.too_slow()))
@@ -117,18 +131,49 @@ impl Calls {
         &self,
         fence: Option<&Fence>,
         items: &[NewItem],
-        wakes: &Wakes,
+        standing: &Standing,
     ) -> Result<Vec<Result<Enqueued, StoreError>>, StoreError> {
         let call = self.script(&self.scripts.enqueue);
         let call = match fence {
             Some(fence) => call.fenced(fence),
             None => call.arg("").arg(""),
         };
-        let call = call.args(items.iter().flat_map(|item| &item.0));
-        // In this order: once the call has been polled it is on the connection, and whoever is told comes behind it.
-        let (answer, ()) = join!(biased; call.run(), async { wakes.tell_sent() });
-        let mut reply = Reply::new(answer?)?;
-        items.iter().map(|_| Ok(enqueued(reply.value()?))).collect()
+        // The best of them goes to a claim that stands; the first of several that are as good.
+        let best = items.iter().enumerate().min_by_key(|(_, item)| item.rank);
+        let claim = best.and_then(|(at, item)| Some((at, standing.depart(&item.agent)?)));
+        let call = match &claim {
+            Some((at, DepartingClaim { request, .. })) => call
+                .arg(request.host.as_str())
+                .arg(millis(request.lease))
+                .arg(request.tokens.first().map(ToString::to_string).unwrap_or_default())
+                .arg(at + 1),
+            None => call.args([""; 4]),
+        };
+        let mut reply = match call
+            .args(items.iter().flat_map(|item| &item.fields))
+            .run()
+            .await
+            .and_then(Reply::new)
+        {
+            Ok(reply) => reply,
+            Err(error) => {
+                if let Some((_, claim)) = claim {
+                    claim.tell(Err(error.clone()));
+                }
+                return Err(error);
+            }
+        };
+        let answers = items.iter().map(|_| Ok(enqueued(reply.value()?))).collect();
+        if let Some((at, claim)) = claim {
+            claim.tell(
+                reply
+                    .next()
+                    .map(|known| items[at].claimed(known))
+                    .transpose()
+                    .map(Vec::from_iter),
+            );
+        }
+        answers
     }
 
     async fn complete_some(&self, ends: &[End]) -> Result<Vec<Result<Completed, StoreError>>, StoreError> {

@@ -68,7 +68,8 @@ impl RedisStore {
         };
         let mut unreadable = Vec::new();
         while reply.len() > 0 {
-            match claimed(&mut reply)? {
+            let (id, json, text) = (reply.text()?, reply.text()?, reply.text()?);
+            match claimed(&id, &json, &text)? {
                 Ok(claim) => claims.claimed.push(claim),
                 Err(words) => unreadable.extend(words),
             }
@@ -112,16 +113,15 @@ impl RedisStore {
 }
 
 /// A claim; or item, token and problem of one whose item can't be read.
-fn claimed(reply: &mut Reply) -> Result<Result<Claimed, [String; 3]>, StoreError> {
-    let (id, json, text) = (reply.text()?, reply.text()?, reply.text()?);
-    let known = Known::of(&text)?;
-    Ok(match from_json(&json, &known.beside(item_id(&id)?)) {
+pub(super) fn claimed(id: &str, json: &str, text: &str) -> Result<Result<Claimed, [String; 3]>, StoreError> {
+    let known = Known::of(text)?;
+    Ok(match from_json(json, &known.beside(item_id(id)?)) {
         Ok(item) => Ok(Claimed {
             token: ClaimToken::parse(known.token()).map_err(|error| StoreError::Corrupt(error.to_string()))?,
             item,
             probe: known.probe(),
             waited: known.waited(),
         }),
-        Err(problem) => Err([id, known.token().to_owned(), problem]),
+        Err(problem) => Err([id.to_owned(), known.token().to_owned(), problem]),
     })
 }

@@ -18,9 +18,11 @@ use crate::{
     domain::{
         ending::Reason,
         ids::{AgentId, ClaimToken, HostName, ItemId},
+        time::BootTime,
         work_item::{ItemRecord, ItemState, Priority, TaskType, WorkItem},
     },
     ports::{
+        standing_claim::StandingClaim,
         store::{QueueStats, StoreError, StoreHealth},
         work_queue::{
             ClaimRequest, Claimed, Completed, Completion, Enqueued, Fence, GiveBack, ItemFilter, ItemPage, Renewal,
@@ -176,8 +178,8 @@ impl WorkQueue for RedisStore {
         self.wakes.wait(at_most).await;
     }
 
-    async fn sent_from_here(&self) {
-        self.wakes.sent().await;
+    fn stand(&self, request: ClaimRequest, departs: Box<dyn Fn() -> Option<BootTime> + Send + Sync>) -> StandingClaim {
+        self.standing.stand(request, departs)
     }
 
     async fn wait_for_end(&self, id: ItemId, at_most: Duration) -> Result<Option<ItemRecord>, StoreError> {

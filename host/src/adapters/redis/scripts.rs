@@ -37,13 +37,14 @@ pub(super) struct Library {
     pub family: String,
 }
 
-const PARTS: [(&str, &str); 21] = [
+const PARTS: [(&str, &str); 22] = [
     ("idle", include_str!("lua/parts/idle.lua")),
     ("base", include_str!("lua/parts/base.lua")),
     ("fence", include_str!("lua/parts/fence.lua")),
     ("leader", include_str!("lua/parts/leader.lua")),
     ("candidates", include_str!("lua/parts/candidates.lua")),
     ("ranks", include_str!("lua/parts/ranks.lua")),
+    ("plain_claimed", include_str!("lua/parts/plain_claimed.lua")),
     ("plain_enqueue", include_str!("lua/parts/plain_enqueue.lua")),
     ("plain_claim", include_str!("lua/parts/plain_claim.lua")),
     ("plain_complete", include_str!("lua/parts/plain_complete.lua")),

@@ -1,7 +1,5 @@
 //! Wake-ups for work: tokens in a list, one for one host. A task with a connection of its own takes one while somebody
 //! here waits; one that comes when nobody waits any more goes back to the list, for another host.
-//!
-//! What this process enqueues itself it can claim without being woken: a claim that is sent right behind it travels along.
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,8 +23,6 @@ const RETRY: Duration = Duration::from_millis(500);
 pub(super) struct Wakes {
     /// Keeps one permit: a wake-up between two waits is not lost.
     work: Notify,
-    /// Rung when items are on their way to Redis. Keeps none: who does not wait then has something else to do.
-    sent: Notify,
     /// How many wait.
     waiting: watch::Sender<usize>,
 }
@@ -48,21 +44,11 @@ impl Wakes {
         // Both outcomes mean "look again".
         let _ = timeout(at_most, self.work.notified()).await;
     }
-
-    /// Items are on their way, in front of whatever is sent from now on.
-    pub fn tell_sent(&self) {
-        self.sent.notify_waiters();
-    }
-
-    pub async fn sent(&self) {
-        self.sent.notified().await;
-    }
 }
 
 pub(super) fn start(client: Client, calls: &Calls) -> (Arc<Wakes>, AbortOnDropHandle<()>) {
     let wakes = Arc::new(Wakes {
         work: Notify::new(),
-        sent: Notify::new(),
         waiting: watch::Sender::new(0),
     });
     let task = Waker {

@@ -55,9 +55,10 @@ impl Room {
         }
     }
 
-    /// Whether nothing runs.
-    pub fn is_free(&self) -> bool {
-        self.slots.available_permits() == self.places
+    /// Tells whether nothing runs.
+    pub fn idle(&self) -> impl Fn() -> bool + Send + Sync + 'static {
+        let (slots, places) = (Arc::clone(&self.slots), self.places);
+        move || slots.available_permits() == places
     }
 
     /// What is free, at most `at_most`: as soon as `refilled` slots are, or one has been for a moment; nothing once the

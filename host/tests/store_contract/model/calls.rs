@@ -6,6 +6,7 @@ use warren::{
     domain::{
         breaker::Transition,
         ids::{AgentId, AgentName, ClaimToken, HostName, ItemId},
+        time::BootTime,
         work_item::WorkItem,
     },
     ports::{
@@ -20,6 +21,8 @@ use super::{super::support::sweep, reference::Reference};
 #[derive(Clone, Debug)]
 pub enum Call {
     Enqueue(Vec<WorkItem>),
+    /// With a claim that goes along, where the store has that.
+    EnqueueClaiming(Vec<WorkItem>, ClaimRequest),
     Claim(ClaimRequest),
     Renew(Vec<Renewal>, Duration),
     Complete(Completion),
@@ -38,6 +41,7 @@ pub enum Call {
 #[derive(Debug, PartialEq)]
 pub enum Answer {
     Enqueued(Vec<Enqueued>),
+    EnqueuedClaiming(Vec<Enqueued>, Vec<Claimed>),
     Claimed(Vec<Claimed>),
     Renewed(Vec<bool>),
     Completed(Result<Completed, StoreError>),
@@ -58,6 +62,12 @@ impl Call {
         let (queue, agents) = (&store.queue, &store.agents);
         match self.clone() {
             Call::Enqueue(items) => Answer::Enqueued(queue.enqueue(None, items).await.unwrap()),
+            Call::EnqueueClaiming(items, request) => {
+                let standing = queue.stand(request, Box::new(|| Some(BootTime::default())));
+                let enqueued = queue.enqueue(None, items).await.unwrap();
+                let brought = standing.end().await.transpose().unwrap();
+                Answer::EnqueuedClaiming(enqueued, brought.map(|(_, claimed)| claimed).unwrap_or_default())
+            }
             Call::Claim(request) => Answer::Claimed(queue.claim(&request).await.unwrap()),
             Call::Renew(renewals, lease) => Answer::Renewed(queue.renew(&renewals, lease).await.unwrap()),
             Call::Complete(completion) => Answer::Completed(queue.complete(&completion).await),
@@ -79,9 +89,18 @@ impl Call {
         }
     }
 
-    pub fn of_reference(&self, reference: &mut Reference) -> Answer {
+    /// What the store has `answered` tells whether a claim went along: it need not.
+    pub fn of_reference(&self, reference: &mut Reference, answered: &Answer) -> Answer {
         match self {
             Call::Enqueue(items) => Answer::Enqueued(reference.enqueue(items)),
+            Call::EnqueueClaiming(items, request) => {
+                let enqueued = reference.enqueue(items);
+                let claimed = match answered {
+                    Answer::EnqueuedClaiming(_, claimed) if !claimed.is_empty() => reference.claim(request),
+                    _ => Vec::new(),
+                };
+                Answer::EnqueuedClaiming(enqueued, claimed)
+            }
             Call::Claim(request) => Answer::Claimed(reference.claim(request)),
             Call::Renew(renewals, lease) => Answer::Renewed(reference.renew(renewals, *lease)),
             Call::Complete(completion) => Answer::Completed(reference.complete(completion)),
@@ -108,39 +127,13 @@ impl Call {
 impl fmt::Display for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Call::Enqueue(items) => {
-                f.write_str("enqueue")?;
-                for item in items {
-                    let WorkItem {
-                        id,
-                        agent_id,
-                        agent_name,
-                        task_type,
-                        priority,
-                        inbox_count,
-                        ..
-                    } = item;
-                    write!(
-                        f,
-                        " [{id}: {task_type} of {agent_id} ({agent_name}), {priority}, count {inbox_count}"
-                    )?;
-                    if !item.min_interval.is_zero() {
-                        write!(f, ", interval {:?}", item.min_interval)?;
-                    }
-                    f.write_str("]")?;
-                }
-                Ok(())
+            Call::Enqueue(items) => show_items(f, items),
+            Call::EnqueueClaiming(items, request) => {
+                show_items(f, items)?;
+                f.write_str(", and ")?;
+                show_claim(f, request)
             }
-            Call::Claim(ClaimRequest {
-                host,
-                tokens,
-                lease,
-                avoid,
-            }) => {
-                let tokens: Vec<_> = tokens.iter().map(ToString::to_string).collect();
-                write!(f, "claim by {host} for {lease:?} with tokens {}", tokens.join(" "))?;
-                avoid.iter().try_for_each(|agent| write!(f, ", not of {agent}"))
-            }
+            Call::Claim(request) => show_claim(f, request),
             Call::Renew(renewals, lease) => {
                 write!(f, "renew for {lease:?}")?;
                 renewals
@@ -182,4 +175,40 @@ impl fmt::Display for Call {
             Call::Wait(span) => write!(f, "{span:?} later"),
         }
     }
+}
+
+fn show_items(f: &mut fmt::Formatter<'_>, items: &[WorkItem]) -> fmt::Result {
+    f.write_str("enqueue")?;
+    for item in items {
+        let WorkItem {
+            id,
+            agent_id,
+            agent_name,
+            task_type,
+            priority,
+            inbox_count,
+            ..
+        } = item;
+        write!(
+            f,
+            " [{id}: {task_type} of {agent_id} ({agent_name}), {priority}, count {inbox_count}"
+        )?;
+        if !item.min_interval.is_zero() {
+            write!(f, ", interval {:?}", item.min_interval)?;
+        }
+        f.write_str("]")?;
+    }
+    Ok(())
+}
+
+fn show_claim(f: &mut fmt::Formatter<'_>, request: &ClaimRequest) -> fmt::Result {
+    let ClaimRequest {
+        host,
+        tokens,
+        lease,
+        avoid,
+    } = request;
+    let tokens: Vec<_> = tokens.iter().map(ToString::to_string).collect();
+    write!(f, "claim by {host} for {lease:?} with tokens {}", tokens.join(" "))?;
+    avoid.iter().try_for_each(|agent| write!(f, ", not of {agent}"))
 }

@@ -17,7 +17,7 @@ use super::{
     super::support::{agent, host},
     calls::{Answer, Call},
     reference::Reference,
-    steps::{AGENTS, HOSTS, New, Nth, Step, Which},
+    steps::{AGENTS, HOSTS, New, NewClaim, Nth, Step, Which},
 };
 
 #[derive(Default)]
@@ -72,6 +72,17 @@ impl Memory {
         item
     }
 
+    fn request(&mut self, claim: &NewClaim, reference: &Reference) -> ClaimRequest {
+        let request = ClaimRequest {
+            host: host(HOSTS[claim.host]),
+            tokens: self.tokens(claim.tokens),
+            lease: Duration::from_secs(claim.lease),
+            avoid: claim.avoid.iter().map(|n| agent(AGENTS[*n])).collect(),
+        };
+        self.requests.push((reference.now, request.clone()));
+        request
+    }
+
     fn claim(&self, which: Which, reference: &Reference) -> Option<Claimed> {
         match which {
             Which::Any(n) => nth(&self.claims, n),
@@ -102,21 +113,11 @@ impl Memory {
             Step::EnqueueAgain(items) => {
                 Call::Enqueue(items.iter().map(|n| nth(&self.items, *n)).collect::<Option<_>>()?)
             }
-            Step::Claim {
-                tokens,
-                host: by,
-                lease,
-                avoid,
-            } => {
-                let request = ClaimRequest {
-                    host: host(HOSTS[*by]),
-                    tokens: self.tokens(*tokens),
-                    lease: Duration::from_secs(*lease),
-                    avoid: avoid.iter().map(|n| agent(AGENTS[*n])).collect(),
-                };
-                self.requests.push((reference.now, request.clone()));
-                Call::Claim(request)
+            Step::EnqueueClaiming { items, claim } => {
+                let items = items.iter().map(|new| self.item(new)).collect();
+                Call::EnqueueClaiming(items, self.request(claim, reference))
             }
+            Step::Claim(claim) => Call::Claim(self.request(claim, reference)),
             Step::ClaimAgain {
                 earlier,
                 more,
@@ -209,7 +210,7 @@ impl Memory {
 
     /// What was answered: later steps may be about it.
     pub fn keep(&mut self, answer: &Answer) {
-        if let Answer::Claimed(claims) = answer {
+        if let Answer::Claimed(claims) | Answer::EnqueuedClaiming(_, claims) = answer {
             for claim in claims {
                 if !self.claims.iter().any(|known| known.token == claim.token) {
                     self.claims.push(claim.clone());

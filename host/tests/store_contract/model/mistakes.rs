@@ -31,7 +31,7 @@ struct Mistaken {
 
 impl Subject for Mistaken {
     async fn answer(&mut self, call: &Call) -> Answer {
-        (self.hears)(&self.store, call.clone()).of_reference(&mut self.store)
+        (self.hears)(&self.store, call.clone()).of_reference(&mut self.store, &Answer::Nothing)
     }
 
     async fn seen(&mut self) -> Seen {

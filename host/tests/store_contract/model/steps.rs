@@ -1,7 +1,7 @@
 //! What is generated: steps that name what they are about by where it stands, so that every sequence of them makes sense
 //! and stays sensible while it shrinks. Which items and claims they mean is decided when they are taken.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use proptest::{
     collection::vec,
@@ -25,16 +25,24 @@ pub const HOSTS: [&str; 2] = ["h1", "h2"];
 /// One of several, counted from the newest; what is beyond the oldest begins anew.
 pub type Nth = u8;
 
+/// A claim with tokens that nobody has used yet.
+#[derive(Clone, Debug)]
+pub struct NewClaim {
+    pub tokens: usize,
+    pub host: usize,
+    pub lease: u64,
+    pub avoid: Vec<usize>,
+}
+
 #[derive(Clone, Debug)]
 pub enum Step {
     Enqueue(Vec<New>),
     EnqueueAgain(Vec<Nth>),
-    Claim {
-        tokens: usize,
-        host: usize,
-        lease: u64,
-        avoid: Vec<usize>,
+    EnqueueClaiming {
+        items: Vec<New>,
+        claim: NewClaim,
     },
+    Claim(NewClaim),
     /// With the tokens of an earlier call, and some more.
     ClaimAgain {
         earlier: Nth,
@@ -169,15 +177,24 @@ fn complete() -> impl Strategy<Value = Step> {
     )
 }
 
+fn new_claim(tokens: Range<usize>) -> impl Strategy<Value = NewClaim> {
+    (tokens, 0..HOSTS.len(), lease(), vec(0..AGENTS.len(), 0..2)).prop_map(|(tokens, host, lease, avoid)| NewClaim {
+        tokens,
+        host,
+        lease,
+        avoid,
+    })
+}
+
 pub fn step() -> impl Strategy<Value = Step> {
     let agent = 0..AGENTS.len();
     let host = 0..HOSTS.len();
     prop_oneof![
         8 => vec(new(), 1..4).prop_map(Step::Enqueue),
         1 => vec(any::<Nth>(), 1..3).prop_map(Step::EnqueueAgain),
-        8 => (1..4usize, host.clone(), lease(), vec(agent.clone(), 0..2))
-            .prop_map(|(tokens, host, lease, avoid)| Step::Claim { tokens, host, lease, avoid }),
-        1 => (any::<Nth>(), 0..2usize, host.clone())
+        4 => (vec(new(), 1..4), new_claim(1..2)).prop_map(|(items, claim)| Step::EnqueueClaiming { items, claim }),
+        8 => new_claim(1..4).prop_map(Step::Claim),
+        1 => (any::<Nth>(), 0..2usize, host)
             .prop_map(|(earlier, more, host)| Step::ClaimAgain { earlier, more, host }),
         2 => (vec(which(), 1..3), lease(), any::<bool>())
             .prop_map(|(claims, lease, generation)| Step::Renew { claims, lease, generation }),
@@ -210,12 +227,12 @@ pub fn breaker_steps() -> impl Strategy<Value = Vec<Step>> {
         3 => (0..100u64).prop_map(|_| Step::WaitUntilDue { offset: 0 }),
     ];
     let life = (end, 0..200_000u64, 0..4u8).prop_map(move |(end, millis, pauses)| {
-        let claim = Step::Claim {
+        let claim = Step::Claim(NewClaim {
             tokens: 1,
             host: 0,
             lease: 30,
             avoid: Vec::new(),
-        };
+        });
         let pause = match pauses {
             0 => Step::Wait { millis },
             _ => Step::WaitUntilDue { offset: 0 },

@@ -4,7 +4,7 @@
 -- KEYS: data index ready_high ready_normal ready_low delayed leases dead order ages queue_high queue_normal queue_low active failures
 -- KEYS: backoff events wake
 -- ARGV: 1 time, 2 host, 3 lease in ms, 4 number of tokens, then the tokens, then the agents that are left to others
--- Uses: idle base ranks plain_claim writes signals agents items order places
+-- Uses: idle base ranks plain_claimed plain_claim writes signals agents items order places
 -- Returns nothing if there is nothing at all; otherwise
 -- {1 if it stopped at its bound of moves, 1 if a list of old holds entries that aren't ours,
 --          then for each claim in turn: id, item as JSON, what is known of it as text (see `parts/items.lua`)}

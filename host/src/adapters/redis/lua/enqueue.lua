@@ -2,11 +2,13 @@
 -- Adds items: merging, the breaker's and the operator's word, bounds, and the same answer to a repeat.
 -- KEYS: data index leader lease ready_high ready_normal ready_low delayed leases dead order ages queue_high queue_normal queue_low
 -- KEYS: active failures backoff events wake
--- ARGV: 1 time; 2 holder, 3 term (both empty: not leader-only);
+-- ARGV: 1 time; 2 holder, 3 term (both empty: not leader-only); 4 host, 5 lease in ms, 6 token, 7 number of the item that is
+--       claimed with them, if nothing else is ready and it is plain (all empty: none);
 --       then for each item: id, agent, name, type and rank (a flag of `ready_…` and a digit), the item as JSON, and what its
 --       record says of it: -agent name type rank interval count attempt, between tabs
--- Uses: base ranks fence signals plain_enqueue writes agents items order places insert
--- Returns, for each item: 'q' (added, and ready) | {'added', state} | {'merged', id, news as 0 or 1} | {'skipped', reason} | {'full', limit}
+-- Uses: base ranks fence signals plain_claimed plain_enqueue writes agents items order places insert
+-- Returns, for each item: 'q' (added, and ready) | {'added', state} | {'merged', id, news as 0 or 1} | {'skipped', reason} | {'full', limit};
+--          then what is known of the item that was claimed, if it was
 -- Errors: FENCED
 local kinds = {}
 
@@ -111,7 +113,7 @@ local function one(at, n)
 end
 
 local answers = {}
-local first = #asked - (#ARGV - 3) / FIELDS * 2 + 1
-for at = 4, #ARGV, FIELDS do answers[#answers + 1] = one(at, first + (at - 4) / FIELDS * 2) end
+local first = #asked - (#ARGV - ITEMS_AT + 1) / FIELDS * 2 + 1
+for at = ITEMS_AT, #ARGV, FIELDS do answers[#answers + 1] = one(at, first + (at - ITEMS_AT) / FIELDS * 2) end
 save()
 return answers

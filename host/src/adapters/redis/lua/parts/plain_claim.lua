@@ -8,10 +8,7 @@ local MOST_PLAIN = 500
 local FIXED_FIELDS = 4
 local host, wanted = ARGV[2], tonumber(ARGV[4])
 local lease_end = now + tonumber(ARGV[3])
-local lease_text, now_text = sorted(lease_end), sorted(now)
--- What stands between token and last start, and behind that, in the record of a claimed item.
-local leased = '\t' .. lease_text .. '\t' .. now_text .. '\t'
-local by_host = '\t' .. host .. '\t\t\t\t\t\t\t\n'
+lease_to(host, tonumber(ARGV[3]))
 -- What the calls whose first token is this one have claimed: <token><id>…
 local record_of_call = 'k' .. ARGV[5]
 
@@ -28,16 +25,8 @@ local function times_of(standing, flag, id, text, body)
   else
     times = find(standing, id, 2, true) == 2 and byte(standing) == (flag == 73 and 111 or 118) and 39
   end
-  -- Behind the times and a number it says how the last end was: the record is whole that far.
-  local last = times and byte(standing, times + 70)
-  return (last == 111 or last == 45) and times
+  return times and is_whole(standing, times) and times
 end
-
--- What is known of the item and of its agent, once it is claimed.
-local function claimed_text(text, standing, times, token)
-  return 'a\t' .. token .. leased .. sub(standing, times, times + 14) .. by_host .. sub(text, 15)
-end
-local function busy_text(standing, times, id) return 'b' .. id .. '\n' .. now_text .. sub(standing, times + 15) end
 
 -- The highest priority that has ready items, and those that are asked for; none if there are none.
 local function first_heads()
