@@ -29,7 +29,15 @@ mod scripts;
 #[path = "redis/server.rs"]
 mod server;
 
-const BATCHES: [usize; 4] = [1, 8, 32, 64];
+/// How items come and go.
+#[derive(Clone, Copy)]
+pub enum Way {
+    /// Enqueued by the idle host that runs them: each is claimed in the same call.
+    Own,
+    /// So many at a time, by anybody.
+    Batch(usize),
+}
+const WAYS: [Way; 5] = [Way::Own, Way::Batch(1), Way::Batch(8), Way::Batch(32), Way::Batch(64)];
 /// Items of one round, a multiple of every batch; and rounds, in which the variants take turns.
 const ITEMS: usize = 512;
 const ROUNDS: usize = 8;
@@ -56,8 +64,8 @@ fn main() {
     let server = Server::start();
     let mut meter = Meter::new(&server);
     for kind in [TaskType::Inbox, TaskType::Discovery, TaskType::Direct] {
-        for batch in BATCHES {
-            runtime.block_on(against_the_least(&server, &mut meter, kind, batch));
+        for way in WAYS {
+            runtime.block_on(against_the_least(&server, &mut meter, kind, way));
         }
     }
     println!(
@@ -70,13 +78,17 @@ fn main() {
     runtime.block_on(idle::report());
 }
 
-async fn against_the_least(server: &Server, meter: &mut Meter, kind: TaskType, batch: usize) {
-    let queue = Queue::connect(server, &format!("{kind:?}{batch}:"), FAIRNESS).await;
+async fn against_the_least(server: &Server, meter: &mut Meter, kind: TaskType, way: Way) {
+    let (batch, words, prefix) = match way {
+        Way::Own => (1, "an idle host's own".to_owned(), format!("{kind:?}own:")),
+        Way::Batch(batch) => (batch, format!("{batch} at a time"), format!("{kind:?}{batch}:")),
+    };
+    let queue = Queue::connect(server, &prefix, FAIRNESS).await;
     let (mut one, mut many) = (Least::new(server, 1), Least::new(server, batch));
     let mut sums = [Steps::default(), Steps::default(), Steps::default()];
     for round in 0..=ROUNDS {
         let costs = [
-            queue.run(meter, kind, ITEMS, batch).await,
+            queue.run(meter, kind, ITEMS, way).await,
             one.run(meter, ITEMS, BODY),
             many.run(meter, ITEMS, BODY),
         ];
@@ -87,7 +99,7 @@ async fn against_the_least(server: &Server, meter: &mut Meter, kind: TaskType, b
             }
         }
     }
-    print(kind, batch, &sums);
+    print(&format!("{} items, {words}", kind.as_str()), &sums);
 }
 
 fn add(sum: &mut Steps, cost: &Steps) {
@@ -96,18 +108,11 @@ fn add(sum: &mut Steps, cost: &Steps) {
     }
 }
 
-fn print(kind: TaskType, batch: usize, sums: &[Steps; 3]) {
+fn print(what: &str, sums: &[Steps; 3]) {
     let items = (ITEMS * ROUNDS) as f64;
     println!(
-        "{:<28} {:>8} {:>8} {:>8} {:>9} {:>9} {:>8} {:>8}",
-        format!("{} items, {batch} at a time", kind.as_str()),
-        "trips",
-        "commands",
-        "CPU",
-        "least",
-        "…batched",
-        "× least",
-        "…batched"
+        "{:<36} {:>8} {:>8} {:>8} {:>9} {:>9} {:>8} {:>8}",
+        what, "trips", "commands", "CPU", "least", "…batched", "× least", "…batched"
     );
     let total = |steps: &Steps| {
         steps.iter().fold(Cost::default(), |mut sum, cost| {
@@ -120,7 +125,7 @@ fn print(kind: TaskType, batch: usize, sums: &[Steps; 3]) {
         let of = |variant: usize| sums[variant].get(step).unwrap_or(&all[variant]);
         let (warren, one, many) = (of(0), of(1), of(2));
         println!(
-            "{:<28} {:>8.2} {:>8.2} {:>8.1} {:>9.1} {:>9.1} {:>8.2} {:>8.2}",
+            "{:<36} {:>8.2} {:>8.2} {:>8.1} {:>9.1} {:>9.1} {:>8.2} {:>8.2}",
             STEPS.get(step).unwrap_or(&"an item, all three"),
             warren.calls / items,
             warren.commands / items,
@@ -142,7 +147,7 @@ async fn at_depth(depth: usize) {
     queue.fill(depth).await;
     let mut sum = Steps::default();
     for round in 0..=ROUNDS {
-        let cost = queue.run(&mut meter, TaskType::Inbox, ITEMS, BUSY).await;
+        let cost = queue.run(&mut meter, TaskType::Inbox, ITEMS, Way::Batch(BUSY)).await;
         if round > 0 {
             add(&mut sum, &cost);
         }

@@ -9,6 +9,7 @@ use warren::{
     domain::{
         ending::{Ending, Reason},
         ids::{AgentId, ClaimToken, HostName},
+        time::BootTime,
         work_item::{Priority, TaskType, WorkItem},
     },
     ports::{
@@ -19,7 +20,7 @@ use warren::{
 };
 
 use super::{
-    Steps, items,
+    Steps, Way, items,
     server::{Meter, Server},
 };
 
@@ -79,14 +80,16 @@ impl Queue {
         }
     }
 
+    /// The same of one, which is claimed along with that.
+    async fn enqueue_own(&self, item: WorkItem) -> Vec<Claimed> {
+        let standing = self.queue().stand(request(1), Box::new(|| Some(BootTime::default())));
+        self.enqueue(vec![item]).await;
+        let (_, claimed) = standing.end().await.unwrap().unwrap();
+        claimed
+    }
+
     async fn claim(&self, most: usize) -> Vec<Claimed> {
-        let request = ClaimRequest {
-            host: HostName::new("bench").unwrap(),
-            tokens: (0..most).map(|_| ClaimToken::fresh()).collect(),
-            lease: Duration::from_secs(60),
-            avoid: Vec::new(),
-        };
-        let claimed = self.queue().claim(&request).await.unwrap();
+        let claimed = self.queue().claim(&request(most)).await.unwrap();
         assert_eq!(claimed.len(), most);
         claimed
     }
@@ -101,18 +104,30 @@ impl Queue {
         assert_eq!(self.queue().complete(&completion).await, Ok(Completed::Done));
     }
 
-    /// What enqueueing, claiming and completing so many items costs, each step for all of them, `batch` at a time.
-    pub async fn run(&self, meter: &mut Meter, kind: TaskType, number: usize, batch: usize) -> Steps {
+    /// What enqueueing, claiming and completing so many items costs, each step for all of them.
+    pub async fn run(&self, meter: &mut Meter, kind: TaskType, number: usize, way: Way) -> Steps {
         let items: Vec<WorkItem> = (0..number).map(|n| items::item(n, kind)).collect();
         let mut claimed = Vec::new();
         let mut steps = Steps::default();
         meter.begin();
-        for some in items.chunks(batch) {
-            join_all(some.iter().map(|item| self.enqueue(vec![item.clone()]))).await;
-        }
-        steps[0] = meter.lap();
-        for _ in 0..number / batch {
-            claimed.push(self.claim(batch).await);
+        match way {
+            Way::Own => {
+                for item in items {
+                    let own = self.enqueue_own(item).await;
+                    // Of the first round no agent is known, and none is claimed along.
+                    claimed.push(if own.is_empty() { self.claim(1).await } else { own });
+                }
+                steps[0] = meter.lap();
+            }
+            Way::Batch(batch) => {
+                for some in items.chunks(batch) {
+                    join_all(some.iter().map(|item| self.enqueue(vec![item.clone()]))).await;
+                }
+                steps[0] = meter.lap();
+                for _ in 0..number / batch {
+                    claimed.push(self.claim(batch).await);
+                }
+            }
         }
         steps[1] = meter.lap();
         for some in &claimed {
@@ -120,6 +135,15 @@ impl Queue {
         }
         steps[2] = meter.lap();
         steps
+    }
+}
+
+fn request(most: usize) -> ClaimRequest {
+    ClaimRequest {
+        host: HostName::new("bench").unwrap(),
+        tokens: (0..most).map(|_| ClaimToken::fresh()).collect(),
+        lease: Duration::from_secs(60),
+        avoid: Vec::new(),
     }
 }
 

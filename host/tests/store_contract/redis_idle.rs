@@ -3,7 +3,11 @@
 use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
-use warren::{adapters::redis::StoreClock, domain::work_item::ItemState, ports::work_queue::GiveBack};
+use warren::{
+    adapters::redis::StoreClock,
+    domain::{ending::Reason, work_item::ItemState},
+    ports::work_queue::GiveBack,
+};
 
 use super::{
     harness::Harness,
@@ -92,10 +96,16 @@ async fn an_idle_host_does_not_ask_twice() {
     for _ in 0..10 {
         sweep(&store).await;
     }
-    assert_eq!(claim(&store, 4).await, []);
-    // The claim, its one question; and what asks for these numbers.
+    for _ in 0..10 {
+        assert_eq!(claim(&store, 4).await, []);
+    }
+    // A question for each claim; and what asks for these numbers.
     let spent = commands(&harness).await - before;
-    assert!(spent <= 2 + 3, "{spent} commands");
+    assert!(spent <= 10 + 3, "{spent} commands");
+    // What another host has put there is seen, whether the wake-up comes or not.
+    let item = direct("b");
+    add_ready(&harness.store(), &item).await;
+    end(&store, &claim_item(&store, &item).await, Reason::Ok).await;
     // What this host itself has put there is seen at once.
     let item = direct("a");
     add_ready(&store, &item).await;

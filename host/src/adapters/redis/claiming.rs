@@ -47,6 +47,11 @@ impl RedisStore {
 
     async fn claim_some(&self, request: &ClaimRequest) -> Result<Claims, StoreError> {
         let stirred = self.rest.stirred();
+        // An idle host that looks again without having been woken: one command is enough for that.
+        if self.rest.is_quiet(&self.calls.clock) && self.is_idle().await? {
+            self.rest.found_nothing(&self.calls.clock, request.lease, stirred);
+            return Ok(Claims::default());
+        }
         let call = self
             .calls
             .script(&self.calls.scripts.claim)

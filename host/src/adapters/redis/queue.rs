@@ -48,7 +48,7 @@ impl RedisStore {
     }
 }
 
-/// What a sweep has to do something about, whatever the time is.
+/// What a claim or a sweep has to do something about, whatever the time is.
 const BUSY: [&str; 10] = [
     "leases",
     "delayed",
@@ -64,7 +64,7 @@ const BUSY: [&str; 10] = [
 
 impl RedisStore {
     /// Whether none of it is there.
-    async fn is_idle(&self) -> Result<bool, StoreError> {
+    pub(super) async fn is_idle(&self) -> Result<bool, StoreError> {
         let keys = BUSY.map(|word| self.calls.keys.of(word));
         let there: i64 = self.calls.command(redis::cmd("EXISTS").arg(&keys)).await?;
         Ok(there == 0)
@@ -175,7 +175,9 @@ impl WorkQueue for RedisStore {
     }
 
     async fn wait_for_work(&self, at_most: Duration) {
-        self.wakes.wait(at_most).await;
+        if self.wakes.wait(at_most).await {
+            self.rest.stir();
+        }
     }
 
     fn stand(&self, request: ClaimRequest, departs: Box<dyn Fn() -> Option<BootTime> + Send + Sync>) -> StandingClaim {

@@ -56,7 +56,7 @@ impl Rest {
         (0..span).contains(&(Self::time(clock) - from))
     }
 
-    /// This host has changed something. Also said of what may have failed.
+    /// This host has changed something, or was woken by somebody who has. Also said of what may have failed.
     pub fn stir(&self) {
         let mut state = self.lock();
         state.stirred += 1;
@@ -78,6 +78,11 @@ impl Rest {
         if state.stirred == stirred {
             state.believed = Self::time(clock).saturating_add(i64::try_from(span).unwrap_or(0));
         }
+    }
+
+    /// Whether a claim has found nothing lately, and nothing is known of that has come since.
+    pub fn is_quiet(&self, clock: &StoreClock) -> bool {
+        Self::time(clock) < self.lock().believed
     }
 
     /// Whether it is known without asking that there is nothing.

@@ -37,12 +37,11 @@ impl Drop for Waiting<'_> {
 }
 
 impl Wakes {
-    /// Wait for one wake-up, at most so long.
-    pub async fn wait(&self, at_most: Duration) {
+    /// Wait for one wake-up, at most so long. Whether it has come.
+    pub async fn wait(&self, at_most: Duration) -> bool {
         self.waiting.send_modify(|waiting| *waiting += 1);
         let _counted = Waiting(&self.waiting);
-        // Both outcomes mean "look again".
-        let _ = timeout(at_most, self.work.notified()).await;
+        timeout(at_most, self.work.notified()).await.is_ok()
     }
 }
 
