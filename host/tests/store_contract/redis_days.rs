@@ -14,7 +14,7 @@ use warren::{
     ports::{
         leadership::{Acquired, Bid},
         store::{Store, StoreError, StorePolicy},
-        work_queue::{Completed, Fence},
+        work_queue::{Completed, Enqueued, Fence, Requeued},
     },
 };
 
@@ -244,6 +244,63 @@ async fn records_that_nobody_can_read_stop_nobody() {
     assert_eq!((stats.dead, stats.active), (3, 1));
     let shown: i64 = harness.redis(&["LLEN", &format!("{PREFIX}work:queue:high")]).await;
     assert_eq!(shown, 0);
+}
+
+/// Of what is claimed and of what is delayed: the sweeps go on, and the agents are free.
+#[tokio::test]
+async fn records_that_nobody_can_read_any_more_hold_nobody() {
+    let harness = RedisHarness::fresh(policy()).await;
+    let store = harness.store();
+    let names = ["a", "b", "c", "d"];
+    let items = names.map(direct);
+    for item in &items {
+        add_ready(&store, item).await;
+    }
+    let mut claimed = Vec::new();
+    for item in &items {
+        claimed.push(claim_item(&store, item).await);
+    }
+    let waits = direct("a");
+    assert_eq!(add(&store, &waits).await, Enqueued::Added(ItemState::Waiting));
+    for late in [1, 3] {
+        assert!(matches!(
+            end(&store, &claimed[late], Reason::Trap).await,
+            Completed::Retry { .. }
+        ));
+    }
+    let data = format!("{PREFIX}warren:data");
+    for item in [&items[0], &items[1]] {
+        let _: i64 = harness
+            .redis(&["HSET", &data, &format!("m{}", item.id), "a\tgarbled"])
+            .await;
+    }
+    harness.advance(seconds(3600));
+    let swept = sweep(&store).await;
+    let recovered: Vec<_> = swept.recovered.iter().map(|(item, ..)| *item).collect();
+    assert_eq!((recovered, swept.promoted), (vec![items[2].id], 1));
+    for item in [&items[0], &items[1]] {
+        let letter = record(&store, item.id).await;
+        assert_eq!(
+            (letter.state, letter.item.agent_id.clone()),
+            (ItemState::Dead, item.agent_id.clone())
+        );
+        assert!(letter.note.contains("unreadable"), "{letter:?}");
+    }
+    let stale = completion(&claimed[0], Ending::new(Reason::Ok, ""));
+    assert_eq!(store.queue.complete(&stale).await, Err(StoreError::StaleClaim));
+    // What waited for it is ready, and so is what comes.
+    add_ready(&store, &direct("b")).await;
+    let mut agents: Vec<_> = claim(&store, 9).await.into_iter().map(|c| c.item.agent_id).collect();
+    agents.sort();
+    assert_eq!(agents, names.map(agent));
+    let active: i64 = harness.redis(&["HLEN", &format!("{PREFIX}work:active")]).await;
+    assert_eq!(active, 4);
+    // The letters can be sent again.
+    let requeued = store.queue.requeue_dead(&[items[0].id, items[1].id]).await.unwrap();
+    assert!(
+        requeued.iter().all(|requeued| *requeued == Requeued::Ready),
+        "{requeued:?}"
+    );
 }
 
 #[tokio::test]

@@ -25,8 +25,47 @@ end
 local function there(...) return call('EXISTS', ...) > 0 end
 local urgent = there(LEASES, DELAYED, ACTIVE, READY_HIGH, READY_NORMAL, READY_LOW, QUEUE_HIGH, QUEUE_NORMAL, QUEUE_LOW)
 
+-- Who an item is of, as its JSON says it; nobody, if that can't be read either.
+local function said(body, field) return match(body, '"' .. field .. '"%s*:%s*"([^"\\]+)"') end
+
+-- An item whose record nobody can read any more becomes a dead letter, with a new number: nothing could be done in its name,
+-- its agent would be busy for good, and the sweeps would stop at it.
+local RANK_NAMED = { high = 0, normal = 1, low = 2 }
+local function bury(id, from)
+  local body, problem = read('i' .. id) or '', 'the record of the item is unreadable'
+  local agent, name = said(body, 'agent_id'), said(body, 'agent_name') or 'unreadable'
+  local m = { 'x', '', 0, 0, 0, '', '', 0, '', now, 0, 0, 0, '-', agent or 'unreadable', name, said(body, 'task_type') or 'direct',
+    RANK_NAMED[said(body, 'priority')] or 0, 0, 0, 1, next_seq(id), now, 'q', problem }
+  put_in(from, id, false)
+  stand_as(id, m, true)
+  save_item(id, m)
+  tell('item_unreadable', agent or '', id, '', problem)
+  if not agent then return end
+  local a = agent_of(agent, name)
+  changed[agent] = true
+  if a[A_ACTIVE] == id then
+    a[A_ACTIVE] = ''
+    acting[agent] = false
+  end
+  shut_item(a, m, id)
+  for _, member in ipairs(of_class(agent, 'b', FREED_AT_ONCE)) do
+    if sub(member, -36) == id then vanish(member) end
+  end
+  release_waiting(agent, a)
+end
+
+-- Those that are due, as far as they can be read.
+local function readable(from)
+  local ids, found = urgent and due(from) or {}, {}
+  for _, id in ipairs(ids) do
+    local is_rest = find(id, REST, 1, true) == 1
+    if is_rest or pcall(item_of, id) then found[#found + 1] = id else bury(id, from) end
+  end
+  return found
+end
+
 local recovered = {}
-for _, id in ipairs(urgent and due(LEASES) or {}) do
+for _, id in ipairs(readable(LEASES)) do
   local m = item_of(id)
   if m and m[STATE] == 'a' then
     local n = #recovered
@@ -47,7 +86,7 @@ local function free_rest(member)
   if freed_now < FREED_AT_ONCE then put_in(DELAYED, member, false) end
 end
 
-for _, id in ipairs(urgent and due(DELAYED) or {}) do
+for _, id in ipairs(readable(DELAYED)) do
   local is_rest = find(id, REST, 1, true) == 1
   local m = not is_rest and item_of(id)
   if is_rest then
