@@ -190,10 +190,31 @@ async fn a_change_is_told_once_whoever_reads_it_first() {
     assert_eq!(folder.description("echo"), "third");
     assert_eq!(folder.told(), ["echo changed"]);
 
-    fs::remove_dir_all(folder.dir.path().join("echo")).unwrap();
-    assert!(folder.error("echo").contains("has no definition"));
-    assert!(folder.error("echo").contains("has no definition"));
+    // For a moment only, as while a file is replaced.
+    let away = || fs::remove_dir_all(folder.dir.path().join("echo")).unwrap();
+    away();
+    assert_eq!(folder.description("echo"), "third");
+    folder.define("echo", "third", 0);
+    folder.clock.advance(Duration::from_secs(1));
+    assert_eq!(folder.description("echo"), "third");
+    away();
+    assert_eq!(folder.description("echo"), "third");
+    assert_eq!(folder.told(), [""; 0]);
+    folder.clock.advance(Duration::from_secs(1));
+    for _ in 0..2 {
+        assert!(folder.error("echo").contains("has no definition"));
+    }
     assert_eq!(folder.told(), ["echo gone"]);
+    assert!(matches!(folder.agents.reread(&echo).await, Reread::Unknown { .. }));
+    assert!(folder.agents.reread_all().await.unwrap().is_empty());
+    folder.told();
+    folder.define("echo", "third", 0);
+    assert_eq!(folder.description("echo"), "third");
+    assert_eq!(
+        folder.told(),
+        ["echo new"],
+        "whoever heard that it is gone hears that it is back"
+    );
 }
 
 /// Between the two writes of a save it is wrong, and that is no news.
@@ -266,6 +287,8 @@ fn a_file_that_becomes_wrong_leaves_the_last_good_one_in_use_and_is_told_once() 
     folder.clock.advance(Duration::from_secs(1));
     assert_eq!(folder.description("echo"), "better");
     fs::remove_dir_all(folder.dir.path().join("echo")).unwrap();
+    assert_eq!(folder.description("echo"), "better");
+    folder.clock.advance(Duration::from_secs(1));
     assert!(matches!(
         folder.agents.agent(&agent("echo")),
         Err(DefinitionError::Unknown { .. })

@@ -1,7 +1,10 @@
 //! A claim that stands: it goes along with what this process enqueues next, in the same step. An idle host so has the first
 //! of what it enqueues itself without being woken for it, and the store has one call to answer instead of two.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    future::pending,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use tokio::sync::oneshot;
 
@@ -23,6 +26,7 @@ struct Stands {
     mark: Arc<()>,
     request: ClaimRequest,
     departs: Departs,
+    gone: oneshot::Sender<()>,
     answer: oneshot::Sender<Brought>,
 }
 
@@ -34,8 +38,8 @@ pub struct Standing(Arc<Mutex<Option<Stands>>>);
 pub struct StandingClaim {
     place: Standing,
     mark: Arc<()>,
+    gone: oneshot::Receiver<()>,
     answer: oneshot::Receiver<Brought>,
-    brought: Option<Brought>,
 }
 
 /// A claim that goes now. Who drops it without an answer leaves open what it has claimed.
@@ -53,18 +57,20 @@ impl Standing {
         departs: impl Fn() -> Option<BootTime> + Send + Sync + 'static,
     ) -> StandingClaim {
         let (told, answer) = oneshot::channel();
+        let (goes, gone) = oneshot::channel();
         let mark = Arc::new(());
         *self.lock() = Some(Stands {
             mark: Arc::clone(&mark),
             request,
             departs: Box::new(departs),
+            gone: goes,
             answer: told,
         });
         StandingClaim {
             place: self.clone(),
             mark,
+            gone,
             answer,
-            brought: None,
         }
     }
 
@@ -76,6 +82,8 @@ impl Standing {
             *place = Some(stands);
             return None;
         };
+        // Who waits may be about to end it.
+        let _ = stands.gone.send(());
         Some(DepartingClaim {
             request: stands.request,
             sent,
@@ -102,15 +110,12 @@ impl StandingClaim {
         Standing::default().stand(request, || None)
     }
 
-    /// Return once it has gone and is answered. Safe to cancel.
-    pub async fn answered(&mut self) {
-        if self.brought.is_none() {
-            let cut = |_| {
-                Err(StoreError::Unavailable(
-                    "the call that it went along with was given up".to_owned(),
-                ))
-            };
-            self.brought = Some((&mut self.answer).await.unwrap_or_else(cut));
+    /// Return as soon as it goes, before it is answered: what it brings is next. Safe to cancel; not to be called again once
+    /// it has returned.
+    pub async fn gone(&mut self) {
+        if (&mut self.gone).await.is_err() {
+            // Another stands in its place.
+            pending().await
         }
     }
 
@@ -119,8 +124,12 @@ impl StandingClaim {
         if self.withdraw() {
             return None;
         }
-        self.answered().await;
-        self.brought.take()
+        let cut = |_| {
+            Err(StoreError::Unavailable(
+                "the call that it went along with was given up".to_owned(),
+            ))
+        };
+        Some((&mut self.answer).await.unwrap_or_else(cut))
     }
 
     /// Whether it still stood.
@@ -165,12 +174,12 @@ mod tests {
         let place = Standing::default();
         let request = request(&[]);
         let mut waits = place.stand(request.clone(), || Some(NOW));
-        assert!(poll!(Box::pin(waits.answered())).is_pending());
+        assert!(poll!(Box::pin(waits.gone())).is_pending());
         let departs = place.depart(&agent("a")).unwrap();
+        waits.gone().await;
         assert_eq!(departs.request.tokens, request.tokens);
         assert!(place.depart(&agent("a")).is_none(), "it has gone");
         departs.tell(Ok(Vec::new()));
-        waits.answered().await;
         assert_eq!(waits.end().await, Some(Ok((NOW, Vec::new()))));
     }
 

@@ -93,8 +93,13 @@ enum Look {
     Woken,
     /// More waits than the last one could take.
     More,
-    /// This host has enqueued something itself; with what has been claimed together with it, where that is known.
-    Own(Option<(ClaimRequest, Brought)>),
+    /// This host has enqueued something itself.
+    Own {
+        /// What has been claimed together with it, where that is known.
+        went_along: Option<(ClaimRequest, Brought)>,
+        /// Something else may be there as well.
+        woken: bool,
+    },
 }
 
 impl<R: RunItem + 'static> Dispatch<R> {
@@ -121,29 +126,35 @@ impl<R: RunItem + 'static> Dispatch<R> {
     ) -> anyhow::Result<()> {
         let mut look = Look::Woken;
         loop {
-            while let Some(ended) = running.try_join_next() {
-                ended.map_err(panicked)?;
+            if let Err(panicked) = reap(running) {
+                self.leave(look);
+                return Err(panicked);
             }
             let (refilled, at_most) = match look {
                 Look::Woken => (1, WOKEN),
                 Look::More => (self.refilled(), MOST_AT_ONCE),
-                Look::Own(_) => (1, 1),
+                Look::Own { .. } => (1, 1),
             };
             let Some(mut free) = room.free(refilled, at_most, shutdown).await else {
-                if let Look::Own(Some((request, _))) = look {
-                    self.claims.doubt(request);
-                }
+                self.leave(look);
                 return Ok(());
             };
-            let own = matches!(look, Look::Own(_));
-            let (request, brought) = match look {
-                Look::Own(Some((request, brought))) => (request, Some(brought)),
-                _ => (self.request(free.count()), None),
+            let (own, woken, went_along) = match look {
+                Look::Own { went_along, woken } => (true, woken, went_along),
+                Look::Woken | Look::More => (false, false, None),
             };
-            let (wanted, went_along) = (request.tokens.len(), brought.is_some());
-            let (sent, claimed) = self.claim(request, brought, shutdown).await;
-            if went_along && claimed.is_empty() {
-                look = Look::Own(None);
+            let brought = went_along.is_some();
+            let (request, answer) = match went_along {
+                Some((request, answer)) => (request, Some(answer)),
+                None => (self.request(free.count()), None),
+            };
+            let wanted = request.tokens.len();
+            let (sent, claimed) = self.claim(request, answer, shutdown).await;
+            if brought && claimed.is_empty() {
+                look = Look::Own {
+                    went_along: None,
+                    woken,
+                };
                 continue;
             }
             let more = claimed.len() == wanted && !own;
@@ -160,8 +171,8 @@ impl<R: RunItem + 'static> Dispatch<R> {
                 return Ok(());
             }
             drop(free);
-            look = Look::More;
-            if !more {
+            look = if more { Look::More } else { Look::Woken };
+            if !more && !woken {
                 // What was claimed comes first: waiting is a call to the store.
                 task::yield_now().await;
                 // Who can't run anything leaves wake-ups to those who can; and looks again when it can, if that took long.
@@ -169,37 +180,49 @@ impl<R: RunItem + 'static> Dispatch<R> {
                 if room.free(1, 1, shutdown).await.is_none() {
                     return Ok(());
                 }
-                look = Look::Woken;
-                if since.elapsed() < self.config.idle_poll
-                    && let Some(own) = self.wait(room, shutdown).await
-                {
-                    look = Look::Own(Some(own));
+                if since.elapsed() < self.config.idle_poll {
+                    look = self.wait(room, shutdown).await;
                 }
             }
         }
     }
 
-    /// Wait until there may be something to claim; what has been claimed meanwhile of what this host has enqueued itself while
+    /// Nothing is claimed any more: what the next look would have run is handed back.
+    fn leave(&self, look: Look) {
+        if let Look::Own {
+            went_along: Some((request, _)),
+            ..
+        } = look
+        {
+            self.claims.doubt(request);
+        }
+    }
+
+    /// Wait until there may be something to claim, or something has been claimed of what this host has enqueued itself while
     /// nothing ran.
-    async fn wait(&self, room: &Room, shutdown: &CancellationToken) -> Option<(ClaimRequest, Brought)> {
+    async fn wait(&self, room: &Room, shutdown: &CancellationToken) -> Look {
         let (clock, idle) = (Arc::clone(&self.clock), room.idle());
         let departs = Box::new(move || idle().then(|| clock.now()));
         let request = self.request(1);
         let mut standing = self.queue.stand(request.clone(), departs);
-        tokio::select! {
-            () = self.queue.wait_for_work(self.config.idle_poll) => {}
-            () = standing.answered() => {}
-            () = self.runner.regained().notified() => {}
+        let woken = tokio::select! {
+            biased;
+            // What wakes meanwhile is for a look later: here, or on another host if this one is full by then.
+            () = standing.gone() => false,
+            () = self.queue.wait_for_work(self.config.idle_poll) => true,
+            () = self.runner.regained().notified() => true,
             // Whatever the wait runs into, the next look comes in time.
-            () = time::sleep(self.config.idle_poll) => {}
-            () = shutdown.cancelled() => {}
-        }
-        // One that has gone is seen through.
-        let brought = match time::timeout(self.config.call_timeout, standing.end()).await {
-            Ok(brought) => brought?,
-            Err(_) => Err(StoreError::no_answer(self.config.call_timeout)),
+            () = time::sleep(self.config.idle_poll) => true,
+            () = shutdown.cancelled() => false,
         };
-        Some((request, brought))
+        // One that has gone is seen through, and is no reason to forget what else has come meanwhile.
+        match standing.end().await {
+            None => Look::Woken,
+            Some(answer) => Look::Own {
+                went_along: Some((request, answer)),
+                woken,
+            },
+        }
     }
 
     fn refilled(&self) -> usize {
@@ -298,6 +321,14 @@ impl<R: RunItem + 'static> Dispatch<R> {
             }
         }
     }
+}
+
+/// Forget what has ended.
+fn reap(running: &mut JoinSet<()>) -> anyhow::Result<()> {
+    while let Some(ended) = running.try_join_next() {
+        ended.map_err(panicked)?;
+    }
+    Ok(())
 }
 
 fn panicked(panic: JoinError) -> anyhow::Error {

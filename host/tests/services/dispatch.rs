@@ -182,6 +182,27 @@ async fn an_idle_host_takes_one_of_what_it_enqueues_itself() {
     rig.reaches(&items[2], ItemState::Active).await;
 }
 
+/// The wake-up is for another item than the one that is claimed already.
+#[tokio::test(start_paused = true)]
+async fn a_wake_up_that_comes_while_a_claim_is_on_its_way_is_not_forgotten() {
+    let rig = Rig::start().await;
+    rig.guests.play(|_| pending());
+    let _running = rig.run(4);
+    eventually("it waits", || rig.faulty.calls("wait_for_work") == 1).await;
+    let items = ["a", "b"].map(|name| item(name, TaskType::Direct));
+    let claim = depart(&rig, &items[0]).await.expect("one stands");
+    rig.submit(&items[1]).await;
+    at_rest().await;
+    assert_eq!(rig.record(&items[1]).await.state, ItemState::Queued);
+    let since = Instant::now();
+    let claimed = rig.store.queue.claim(&claim.request).await;
+    claim.tell(claimed);
+    for item in &items {
+        rig.reaches(item, ItemState::Active).await;
+    }
+    assert!(since.elapsed() < seconds(1), "before it looks by itself");
+}
+
 /// What is enqueued may be nothing that can be claimed along with it: of another kind, or behind others.
 #[tokio::test(start_paused = true)]
 async fn a_claim_that_went_along_and_brought_nothing_is_followed_by_one_for_one() {

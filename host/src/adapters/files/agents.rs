@@ -2,7 +2,7 @@
 //!
 //! Each is read when it is asked for and kept for its own `cache_ttl`. A file that has become wrong does not stop an agent
 //! that runs: the last good definition stays in use, and the mistake is told once. A definition that was taken away is
-//! gone at its next reading, which an operator can ask for.
+//! gone a second after its next reading, or at once at an operator's word.
 //!
 //! Whoever reads a change first tells of it, so that none is missed or told twice: an operator's word may come just after
 //! the reading that found it.
@@ -55,21 +55,23 @@ pub struct AgentFiles {
     heard: Heard,
 }
 
-/// A definition that was good when it was read.
+/// What is known of an agent whose definition has been good.
 struct Kept {
-    definition: Arc<AgentDefinition>,
-    /// When its file was looked at last, whether that was good or not.
+    /// The last good one; none once it was told that its files are gone.
+    definition: Option<Arc<AgentDefinition>>,
+    /// When its files were looked at last, whatever was found.
     read_at: BootTime,
-    /// When it is to be looked at again, from then on: its own `cache_ttl`, or sooner.
+    /// When they are to be looked at again, from then on: its own `cache_ttl`, or sooner.
     for_long: Duration,
-    /// What is wrong with the file now.
-    wrong: Option<Wrong>,
+    /// What is the matter with them, and whether that was told.
+    trouble: Option<(Trouble, bool)>,
 }
 
-/// A mistake in a file that was good before.
-struct Wrong {
-    why: String,
-    told: bool,
+/// Why files that made a good definition make none any more.
+#[derive(PartialEq, Eq)]
+enum Trouble {
+    Wrong(String),
+    Gone,
 }
 
 /// What a reading found.
@@ -122,7 +124,12 @@ impl AgentFiles {
     ) -> Finding {
         let mut all = self.kept();
         if let Some(newer) = all.get(name).filter(|kept| kept.read_at > read_at) {
-            return Finding::of(Ok(newer.definition.clone()), Reread::Unchanged, false);
+            let gone = || unknown(name, &files(&self.dir, name)[0]);
+            return Finding {
+                used: newer.definition.clone().ok_or_else(gone),
+                reread: Reread::Unchanged,
+                news: false,
+            };
         }
         match read {
             Ok(definition) => {
@@ -133,37 +140,34 @@ impl AgentFiles {
                 };
                 let entry = Kept {
                     for_long,
-                    definition: definition.clone(),
+                    definition: Some(definition.clone()),
                     read_at,
-                    wrong: None,
+                    trouble: None,
                 };
-                match all.insert(name.clone(), entry) {
-                    None => Finding::of(Ok(definition), Reread::New, false),
-                    Some(before) if before.definition == definition => {
-                        Finding::of(Ok(definition), Reread::Unchanged, false)
-                    }
-                    Some(_) => Finding::of(Ok(definition), Reread::Changed, true),
+                let (reread, news) = match all.insert(name.clone(), entry).map(|before| before.definition) {
+                    None => (Reread::New, false),
+                    // It was told that it is gone.
+                    Some(None) => (Reread::New, true),
+                    Some(Some(before)) if before == definition => (Reread::Unchanged, false),
+                    Some(Some(_)) => (Reread::Changed, true),
+                };
+                Finding {
+                    used: Ok(definition),
+                    reread,
+                    news,
                 }
             }
-            Err(DefinitionError::Invalid(why)) => match all.get_mut(name) {
-                Some(kept) => kept.has_become_wrong(why, read_at, fresh),
-                None => {
-                    let reread = Reread::Refused {
-                        why: why.clone(),
-                        kept: false,
-                    };
-                    Finding::of(Err(DefinitionError::Invalid(why)), reread, false)
-                }
+            Err(error) => match all.get_mut(name).filter(|kept| kept.definition.is_some()) {
+                Some(kept) => kept.is_in_trouble(error, read_at, fresh),
+                None => Finding {
+                    reread: match error.clone() {
+                        DefinitionError::Invalid(why) => Reread::Refused { why, kept: false },
+                        DefinitionError::Unknown { path, .. } => Reread::Unknown { path },
+                    },
+                    used: Err(error),
+                    news: false,
+                },
             },
-            Err(DefinitionError::Unknown { name, path }) => {
-                let was = all.remove(&name).is_some();
-                let reread = if was {
-                    Reread::Gone
-                } else {
-                    Reread::Unknown { path: path.clone() }
-                };
-                Finding::of(Err(DefinitionError::Unknown { name, path }), reread, was)
-            }
         }
     }
 
@@ -178,22 +182,27 @@ impl AgentFiles {
 }
 
 impl Kept {
-    /// What may have been read while it was written is no news until it is the same at the next look.
-    fn has_become_wrong(&mut self, why: String, read_at: BootTime, fresh: bool) -> Finding {
-        let before = self.wrong.take().filter(|wrong| wrong.why == why);
-        let told_before = before.as_ref().is_some_and(|wrong| wrong.told);
+    /// What may have been read while it was written is no news until it is the same at the next look. The last good
+    /// definition stays in use, unless the files are gone for sure.
+    fn is_in_trouble(&mut self, error: DefinitionError, read_at: BootTime, fresh: bool) -> Finding {
+        let trouble = match &error {
+            DefinitionError::Invalid(why) => Trouble::Wrong(why.clone()),
+            DefinitionError::Unknown { .. } => Trouble::Gone,
+        };
+        let before = self.trouble.take().filter(|(before, _)| *before == trouble);
+        let told_before = before.as_ref().is_some_and(|(_, told)| *told);
         let news = !told_before && (!fresh || before.is_some());
+        let gone = trouble == Trouble::Gone;
         (self.read_at, self.for_long) = (read_at, DOUBTFUL);
-        self.wrong = Some(Wrong {
-            why: why.clone(),
-            told: told_before || news,
-        });
-        Finding::of(Ok(self.definition.clone()), Reread::Refused { why, kept: true }, news)
-    }
-}
-
-impl Finding {
-    fn of(used: Result<Arc<AgentDefinition>, DefinitionError>, reread: Reread, news: bool) -> Finding {
+        self.trouble = Some((trouble, told_before || news));
+        if gone && news {
+            self.definition = None;
+        }
+        let used = self.definition.clone().ok_or_else(|| error.clone());
+        let reread = match error {
+            DefinitionError::Invalid(why) => Reread::Refused { why, kept: true },
+            DefinitionError::Unknown { .. } => Reread::Gone,
+        };
         Finding { used, reread, news }
     }
 }
@@ -203,11 +212,14 @@ impl Definitions for AgentFiles {
         let now = self.clock.now();
         if let Some(kept) = self.kept().get(name)
             && now.since(kept.read_at) < kept.for_long
+            && let Some(definition) = &kept.definition
         {
-            return Ok(kept.definition.clone());
+            return Ok(definition.clone());
         }
         let read = self.read(name);
-        let fresh = files(&self.dir, name).iter().any(|file| settled::age(file) < STILL);
+        // Between the two steps of replacing a file there is none.
+        let fresh = matches!(read, Err(DefinitionError::Unknown { .. }))
+            || files(&self.dir, name).iter().any(|file| settled::age(file) < STILL);
         let found = self.keep(name, now, read, fresh);
         if found.news {
             (self.heard)(name.as_str(), &found.reread);
@@ -243,12 +255,13 @@ impl DefinitionFiles for AgentFiles {
     async fn reread(&self, name: &AgentName) -> Reread {
         let (dir, owned) = (self.dir.clone(), name.clone());
         let read = {
-            let (dir, name) = (dir.clone(), owned.clone());
-            move || read(&dir, &name)
+            let (dir, name, clock) = (dir.clone(), owned.clone(), Arc::clone(&self.clock));
+            // As of the moment before: whoever reads meanwhile may know better.
+            move || (clock.now(), read(&dir, &name))
         };
         let read = settled::read(move || files(&dir, &owned).to_vec(), STILL, read).await;
-        let read = read.unwrap_or_else(|why| Err(DefinitionError::Invalid(why)));
-        let reread = self.keep(name, self.clock.now(), read, false).reread;
+        let (read_at, read) = read.unwrap_or_else(|why| (self.clock.now(), Err(DefinitionError::Invalid(why))));
+        let reread = self.keep(name, read_at, read, false).reread;
         (self.heard)(name.as_str(), &reread);
         reread
     }
@@ -265,7 +278,8 @@ impl DefinitionFiles for AgentFiles {
             .await
             .map_err(|error| format!("reading the definitions failed: {error}"))??;
         let mut names: BTreeSet<String> = folders.into_iter().collect();
-        names.extend(self.kept().keys().map(ToString::to_string));
+        let kept = |(name, kept): (&AgentName, &Kept)| kept.definition.is_some().then(|| name.to_string());
+        names.extend(self.kept().iter().filter_map(kept));
         let rereads = stream::iter(names).map(|name| async {
             let reread = match AgentName::new(name.as_str()) {
                 Ok(name) => self.reread(&name).await,
@@ -292,13 +306,7 @@ fn read(dir: &Path, name: &AgentName) -> Result<Arc<AgentDefinition>, Definition
     let [file, prompt] = files(dir, name);
     let text = match bounded::text(&file, MAX_FILE) {
         Ok(text) => text,
-        Err(Unreadable::Absent) => {
-            let path = file.display().to_string();
-            return Err(DefinitionError::Unknown {
-                name: name.clone(),
-                path,
-            });
-        }
+        Err(Unreadable::Absent) => return Err(unknown(name, &file)),
         Err(Unreadable::Failed(why)) => return Err(DefinitionError::Invalid(why)),
     };
     let prompt = match bounded::text(&prompt, MAX_FILE) {
@@ -308,6 +316,13 @@ fn read(dir: &Path, name: &AgentName) -> Result<Arc<AgentDefinition>, Definition
     };
     let definition = definition::parse(&file, name, &text, prompt).map_err(DefinitionError::Invalid)?;
     Ok(Arc::new(definition))
+}
+
+fn unknown(name: &AgentName, file: &Path) -> DefinitionError {
+    DefinitionError::Unknown {
+        name: name.clone(),
+        path: file.display().to_string(),
+    }
 }
 
 /// The names of the folders in `dir`, sorted. Hidden ones are not ours: `.git`, or the `..data` of mounted configuration.
