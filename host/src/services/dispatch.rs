@@ -171,19 +171,29 @@ impl<R: RunItem + 'static> Dispatch<R> {
                 return Ok(());
             }
             drop(free);
-            look = if more { Look::More } else { Look::Woken };
-            if !more && !woken {
-                // What was claimed comes first: waiting is a call to the store.
-                task::yield_now().await;
-                // Who can't run anything leaves wake-ups to those who can; and looks again when it can, if that took long.
-                let since = time::Instant::now();
-                if room.free(1, 1, shutdown).await.is_none() {
-                    return Ok(());
-                }
-                if since.elapsed() < self.config.idle_poll {
-                    look = self.wait(room, shutdown).await;
-                }
-            }
+            look = if more {
+                Look::More
+            } else if woken {
+                Look::Woken
+            } else if let Some(next) = self.rest(room, shutdown).await {
+                next
+            } else {
+                return Ok(());
+            };
+        }
+    }
+
+    /// Until there is a reason to look; none once the host shuts down.
+    async fn rest(&self, room: &Room, shutdown: &CancellationToken) -> Option<Look> {
+        // What was claimed comes first: waiting is a call to the store.
+        task::yield_now().await;
+        // Who can't run anything leaves wake-ups to those who can; and looks again when it can, if that took long.
+        let since = time::Instant::now();
+        room.free(1, 1, shutdown).await?;
+        if since.elapsed() < self.config.idle_poll {
+            Some(self.wait(room, shutdown).await)
+        } else {
+            Some(Look::Woken)
         }
     }
 

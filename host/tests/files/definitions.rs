@@ -1,110 +1,18 @@
-//! Agent definitions and plugins in real folders.
-
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test's helpers fail by panicking, like the test itself"
-)]
+//! Agent definitions.
 
 use std::{
     fs,
     io::Write,
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use tempfile::TempDir;
 use warren::{
-    adapters::files::{AgentFiles, PluginFolder, read_plugin},
-    domain::{ids::AgentName, time::BootTime},
-    ports::{
-        clock::Clock,
-        definitions::{DefinitionError, DefinitionFiles, Definitions, Reread},
-        plugin_source::PluginSource,
-    },
+    adapters::files::AgentFiles,
+    ports::definitions::{DefinitionError, DefinitionFiles, Definitions, Reread},
 };
 
-/// A clock that stands still until it is moved.
-#[derive(Default)]
-struct Hand(Mutex<Duration>);
-
-impl Hand {
-    fn advance(&self, by: Duration) {
-        *self.0.lock().unwrap() += by;
-    }
-}
-
-impl Clock for Hand {
-    fn now(&self) -> BootTime {
-        BootTime(*self.0.lock().unwrap())
-    }
-}
-
-struct Folder {
-    dir: TempDir,
-    clock: Arc<Hand>,
-    agents: AgentFiles,
-    told: Arc<Mutex<Vec<String>>>,
-}
-
-impl Folder {
-    fn new() -> Folder {
-        let (dir, clock) = (TempDir::new().unwrap(), Arc::new(Hand::default()));
-        let told = Arc::new(Mutex::new(Vec::new()));
-        let telling = Arc::clone(&told);
-        let agents = AgentFiles::new(dir.path(), clock.clone()).heard_by(move |agent, reread| {
-            let why = match reread {
-                Reread::Refused { why, .. } => format!(": {why}"),
-                _ => String::new(),
-            };
-            telling.lock().unwrap().push(format!("{agent} {}{why}", reread.word()));
-        });
-        Folder {
-            dir,
-            clock,
-            agents,
-            told,
-        }
-    }
-
-    /// What was told since this was asked last.
-    fn told(&self) -> Vec<String> {
-        std::mem::take(&mut *self.told.lock().unwrap())
-    }
-
-    fn write(&self, path: &str, content: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.dir.path().join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, content).unwrap();
-        path
-    }
-
-    /// A definition whose description tells which one was read.
-    fn define(&self, name: &str, description: &str, ttl: u64) {
-        let text = format!("name: {name}\nplugin: p\ndescription: {description}\ncache_ttl: {ttl}\n");
-        written_long_ago(&self.write(&format!("{name}/config.yaml"), text));
-    }
-
-    fn description(&self, name: &str) -> String {
-        self.agents.agent(&agent(name)).unwrap().description.clone()
-    }
-
-    fn error(&self, name: &str) -> String {
-        self.agents.agent(&agent(name)).unwrap_err().to_string()
-    }
-}
-
-/// Nobody can be writing it any more.
-fn written_long_ago(file: &Path) {
-    fs::File::open(file)
-        .unwrap()
-        .set_modified(SystemTime::UNIX_EPOCH)
-        .unwrap();
-}
-
-fn agent(name: &str) -> AgentName {
-    AgentName::new(name).unwrap()
-}
+use super::folder::{Folder, Hand, agent, written_long_ago};
 
 #[test]
 fn a_definition_is_kept_for_its_time_and_then_read_again() {
@@ -364,98 +272,6 @@ fn a_folder_of_agents_that_is_not_there_is_an_error_with_its_path() {
     };
     assert!(
         name.contains("/nonexistent/agents") && error.to_string().contains("can't be read"),
-        "{error}"
-    );
-}
-
-const MANIFEST: &str = "name = 'echo'\nversion = '1'\nworld = 'warren:agent/agent@0.1.0'\ncomponent = 'c.wasm'\n";
-
-#[test]
-fn a_plugin_is_read_by_its_folder_or_its_manifest() {
-    let folder = Folder::new();
-    let manifest = folder.write("echo/plugin.toml", MANIFEST);
-    folder.write("echo/c.wasm", b"\0asm bytes");
-    for path in [manifest.parent().unwrap(), &manifest] {
-        let (read, bytes) = read_plugin(path).unwrap();
-        assert_eq!(
-            (read.name.as_str(), bytes.as_slice()),
-            ("echo", b"\0asm bytes".as_slice())
-        );
-        assert_eq!(
-            PluginFolder::new(path).manifests().unwrap(),
-            std::slice::from_ref(&manifest)
-        );
-    }
-}
-
-#[tokio::test]
-async fn a_scan_finds_plugins_and_reports_each_that_is_wrong() {
-    let folder = Folder::new();
-    folder.write("a/plugin.toml", MANIFEST);
-    folder.write("b/plugin.toml", MANIFEST);
-    folder.write("c/plugin.toml", MANIFEST.replace("'echo'", "'Bad Name'"));
-    folder.write("d/plugin.toml", b"name = '\xff'\n");
-    folder.write("e/plugin.toml", vec![b'#'; (1 << 20) + 1]);
-    folder.write("f/README.md", "no plugin");
-    let places = PluginFolder::new(folder.dir.path()).places().await.unwrap();
-    let errors: Vec<String> = places
-        .into_iter()
-        .map(|place| {
-            place
-                .manifest
-                .map_or_else(|why| why, |manifest| manifest.name.to_string())
-        })
-        .collect();
-    let parts = [
-        "echo",
-        "echo",
-        "c/plugin.toml: name: plugin name \"Bad Name\"",
-        "d/plugin.toml:1: is not UTF-8",
-        "e/plugin.toml: is larger than",
-    ];
-    assert_eq!(errors.len(), parts.len());
-    for (error, part) in errors.iter().zip(parts) {
-        assert!(error.contains(part), "{error:?} should contain {part:?}");
-    }
-    let error = PluginFolder::new("/nonexistent/plugins").places().await.unwrap_err();
-    assert!(error.contains("/nonexistent/plugins"), "{error}");
-}
-
-#[tokio::test]
-async fn a_component_that_is_being_copied_is_read_whole() {
-    let folder = Folder::new();
-    let manifest = folder.write("echo/plugin.toml", MANIFEST);
-    let mut component = fs::File::create(manifest.with_file_name("c.wasm")).unwrap();
-    let writing = std::thread::spawn(move || {
-        for _ in 0..20 {
-            component.write_all(&[7; 1000]).unwrap();
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    });
-    let source = PluginFolder::new(folder.dir.path());
-    let origin = manifest.display().to_string();
-    let (_, bytes) = source.read(&origin, Duration::from_millis(100)).await.unwrap();
-    writing.join().unwrap();
-    assert_eq!(bytes.len(), 20_000);
-}
-
-#[test]
-fn a_component_that_is_absent_or_too_large_is_named() {
-    let folder = Folder::new();
-    let manifest = folder.write("echo/plugin.toml", MANIFEST);
-    let error = read_plugin(&manifest).unwrap_err().to_string();
-    assert!(
-        error.contains("echo/c.wasm: there is no such file") && error.contains("build the plugin"),
-        "{error}"
-    );
-    // A sparse file: its size is all that matters.
-    let component = fs::File::create(manifest.with_file_name("c.wasm")).unwrap();
-    component.set_len(256 * 1024 * 1024 + 1).unwrap();
-    let error = read_plugin(&manifest).unwrap_err().to_string();
-    assert!(error.contains("c.wasm: is larger than the 268435456 bytes"), "{error}");
-    let error = read_plugin(Path::new("/nonexistent")).unwrap_err().to_string();
-    assert!(
-        error.contains("/nonexistent/plugin.toml: there is no such file"),
         "{error}"
     );
 }
