@@ -44,7 +44,7 @@ impl ReloadMetrics {
             )?,
             definitions: of_host.counters(
                 "botburrow_definition_reloads_total",
-                "What became of agents' definitions that were read again at somebody's word",
+                "What became of agents' definitions that were read again at somebody's word, and changes that were found without",
                 &["result"],
             )?,
         })
