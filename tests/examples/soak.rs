@@ -2,14 +2,14 @@
 //! first that proves a promise broken.
 
 use std::{
-    env,
+    env, fs,
     process::ExitCode,
     time::{Duration, Instant},
 };
 
 use warren_tests::{
     checkers::{self, Rules},
-    history::What,
+    history::{Record, What},
     interrupt,
     nemesis::Run,
 };
@@ -61,9 +61,10 @@ fn main() -> ExitCode {
                 print!("{violation}");
             }
             println!(
-                "seed {seed}: {} proofs of broken promises in {} records",
+                "seed {seed}: {} proofs of broken promises in {} records, {}",
                 broken.len(),
-                history.len()
+                history.len(),
+                kept(&history, seed)
             );
             return ExitCode::FAILURE;
         }
@@ -72,6 +73,17 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         seed = seed.wrapping_add(1);
+    }
+}
+
+/// Write the whole history to a file: a seed decides what goes wrong and when, and not what each process does in between. Where
+/// it is, in words.
+fn kept(history: &[Record], seed: u64) -> String {
+    let file = env::temp_dir().join(format!("warren-soak-{seed}.txt"));
+    let lines: String = history.iter().map(|record| format!("{record}\n")).collect();
+    match fs::write(&file, lines) {
+        Ok(()) => format!("which are in {}", file.display()),
+        Err(error) => format!("which can't be written to {}: {error}", file.display()),
     }
 }
 

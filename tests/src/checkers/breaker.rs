@@ -1,7 +1,7 @@
 //! I8: a breaker that has opened lets nobody through before its time, and then one probe at a time; and only what the
 //! guest did counts.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{Rules, Violation, calls};
 use crate::history::{Claim, Ended, Record, StoreCall};
@@ -29,6 +29,7 @@ pub(super) fn check(epoch: &[&Record], rules: &Rules) -> Vec<Violation> {
     let mut found = Vec::new();
     let mut agents: HashMap<&str, &str> = HashMap::new();
     let mut breakers: HashMap<&str, Seen<'_>> = HashMap::new();
+    let mut told = HashSet::new();
     for (record, call, answered) in calls(epoch) {
         match call {
             StoreCall::Claim { claims, .. } => {
@@ -40,10 +41,10 @@ pub(super) fn check(epoch: &[&Record], rules: &Rules) -> Vec<Violation> {
             }
             StoreCall::Complete {
                 item,
+                token,
                 reason,
                 counted,
                 ended,
-                ..
             } if *ended != Ended::Stale => {
                 if *counted == UNCOUNTED.contains(&reason.as_str()) {
                     let why = format!(
@@ -52,7 +53,12 @@ pub(super) fn check(epoch: &[&Record], rules: &Rules) -> Vec<Violation> {
                     );
                     found.push(Violation::new("I8", why, &[record]));
                 }
-                let Some(agent) = agents.get(item.as_str()) else {
+                // A host that has waited too long for the answer asks again, and both are answered: it is one end.
+                let repeat = told.contains(token);
+                if answered {
+                    told.insert(token);
+                }
+                let Some(agent) = agents.get(item.as_str()).filter(|_| !repeat) else {
                     continue;
                 };
                 let seen = breakers.entry(agent).or_default();
@@ -89,4 +95,77 @@ fn too_soon(opened: &Record, record: &Record, claim: &Claim, rules: &Rules) -> O
         return Some(Violation::new("I8", why, &[opened, record]));
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::history::What;
+
+    const AGENT: &str = "a";
+
+    fn record(seconds: u64, call: StoreCall) -> Record {
+        let at = Duration::from_secs(seconds);
+        Record {
+            from: at,
+            until: at,
+            host: "h1".to_owned(),
+            what: What::Store(call),
+        }
+    }
+
+    fn claim(seconds: u64, n: u64) -> Record {
+        let claim = Claim {
+            token: format!("t{n}"),
+            item: format!("i{n}"),
+            agent: AGENT.to_owned(),
+            rank: 0,
+            probe: false,
+        };
+        let call = StoreCall::Claim {
+            lease: Duration::from_secs(3),
+            tokens: vec![claim.token.clone()],
+            claims: vec![claim],
+        };
+        record(seconds, call)
+    }
+
+    fn trap(seconds: u64, n: u64) -> Record {
+        let call = StoreCall::Complete {
+            item: format!("i{n}"),
+            token: format!("t{n}"),
+            reason: "trap".to_owned(),
+            counted: true,
+            ended: Ended::Dead,
+        };
+        record(seconds, call)
+    }
+
+    fn found(history: &[Record]) -> usize {
+        let history: Vec<&Record> = history.iter().collect();
+        check(&history, &Rules::of_the_harness()).len()
+    }
+
+    #[test]
+    fn a_claim_that_is_no_probe_is_found_where_the_breaker_has_opened() {
+        let mut history = Vec::new();
+        for n in 0..3 {
+            history.extend([claim(10 * n, n), trap(10 * n + 1, n)]);
+        }
+        assert_eq!(found(&history), 0);
+        history.push(claim(100, 3));
+        assert_eq!(found(&history), 1);
+    }
+
+    #[test]
+    fn an_end_that_is_told_twice_counts_once() {
+        let mut history = Vec::new();
+        for n in 0..2 {
+            history.extend([claim(10 * n, n), trap(10 * n + 1, n), trap(10 * n + 2, n)]);
+        }
+        history.push(claim(100, 2));
+        assert_eq!(found(&history), 0);
+    }
 }
