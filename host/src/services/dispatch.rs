@@ -130,11 +130,7 @@ impl<R: RunItem + 'static> Dispatch<R> {
                 self.leave(look);
                 return Err(panicked);
             }
-            let (refilled, at_most) = match look {
-                Look::Woken => (1, WOKEN),
-                Look::More => (self.refilled(), MOST_AT_ONCE),
-                Look::Own { .. } => (1, 1),
-            };
+            let (refilled, at_most) = self.wanted(&look);
             let Some(mut free) = room.free(refilled, at_most, shutdown).await else {
                 self.leave(look);
                 return Ok(());
@@ -235,8 +231,13 @@ impl<R: RunItem + 'static> Dispatch<R> {
         }
     }
 
-    fn refilled(&self) -> usize {
-        (self.config.slots / REFILLED).clamp(1, MOST_AT_ONCE)
+    /// How many free slots are waited for, and the most that are filled then.
+    fn wanted(&self, look: &Look) -> (usize, usize) {
+        match look {
+            Look::Woken => (1, WOKEN),
+            Look::More => ((self.config.slots / REFILLED).clamp(1, MOST_AT_ONCE), MOST_AT_ONCE),
+            Look::Own { .. } => (1, 1),
+        }
     }
 
     fn request(&self, wanted: usize) -> ClaimRequest {

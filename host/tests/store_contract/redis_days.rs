@@ -268,8 +268,20 @@ async fn records_that_nobody_can_read_any_more_hold_nobody() {
             Completed::Retry { .. }
         ));
     }
+    // Of one, nothing at all can be read.
+    let lost = direct("e");
+    add_ready(&store, &lost).await;
+    claim_item(&store, &lost).await;
     let data = format!("{PREFIX}warren:data");
-    for item in [&items[0], &items[1]] {
+    let _: i64 = harness
+        .redis(&[
+            "HSET",
+            &data,
+            &format!("i{}", lost.id),
+            "{\"agent_id\":\"\t\",\"task_type\":\"weird\"",
+        ])
+        .await;
+    for item in [&items[0], &items[1], &lost] {
         let _: i64 = harness
             .redis(&["HSET", &data, &format!("m{}", item.id), "a\tgarbled"])
             .await;
@@ -286,15 +298,18 @@ async fn records_that_nobody_can_read_any_more_hold_nobody() {
         );
         assert!(letter.note.contains("unreadable"), "{letter:?}");
     }
+    assert_eq!(record(&store, lost.id).await.state, ItemState::Dead);
+    assert_eq!(store.queue.stats().await.unwrap().dead, 3);
     let stale = completion(&claimed[0], Ending::new(Reason::Ok, ""));
     assert_eq!(store.queue.complete(&stale).await, Err(StoreError::StaleClaim));
     // What waited for it is ready, and so is what comes.
     add_ready(&store, &direct("b")).await;
+    add_ready(&store, &direct("e")).await;
     let mut agents: Vec<_> = claim(&store, 9).await.into_iter().map(|c| c.item.agent_id).collect();
     agents.sort();
-    assert_eq!(agents, names.map(agent));
+    assert_eq!(agents, ["a", "b", "c", "d", "e"].map(agent));
     let active: i64 = harness.redis(&["HLEN", &format!("{PREFIX}work:active")]).await;
-    assert_eq!(active, 4);
+    assert_eq!(active, 5);
     // The letters can be sent again.
     let requeued = store.queue.requeue_dead(&[items[0].id, items[1].id]).await.unwrap();
     assert!(

@@ -63,15 +63,15 @@ struct Kept {
     read_at: BootTime,
     /// When they are to be looked at again, from then on: its own `cache_ttl`, or sooner.
     for_long: Duration,
-    /// What is the matter with them, and whether that was told.
-    trouble: Option<(Trouble, bool)>,
+    /// Why they make no good one any more.
+    trouble: Option<Trouble>,
 }
 
-/// Why files that made a good definition make none any more.
-#[derive(PartialEq, Eq)]
-enum Trouble {
-    Wrong(String),
-    Gone,
+struct Trouble {
+    error: DefinitionError,
+    /// When it was seen first.
+    since: BootTime,
+    told: bool,
 }
 
 /// What a reading found.
@@ -182,20 +182,20 @@ impl AgentFiles {
 }
 
 impl Kept {
-    /// What may have been read while it was written is no news until it is the same at the next look. The last good
+    /// What may have been read while it was written is no news until it is the same at a look some time later. The last good
     /// definition stays in use, unless the files are gone for sure.
     fn is_in_trouble(&mut self, error: DefinitionError, read_at: BootTime, fresh: bool) -> Finding {
-        let trouble = match &error {
-            DefinitionError::Invalid(why) => Trouble::Wrong(why.clone()),
-            DefinitionError::Unknown { .. } => Trouble::Gone,
-        };
-        let before = self.trouble.take().filter(|(before, _)| *before == trouble);
-        let told_before = before.as_ref().is_some_and(|(_, told)| *told);
-        let news = !told_before && (!fresh || before.is_some());
-        let gone = trouble == Trouble::Gone;
+        let before = self.trouble.take().filter(|before| before.error == error);
+        let (since, told_before) = before.map_or((read_at, false), |before| (before.since, before.told));
+        // Two may look at the same moment.
+        let news = !told_before && (!fresh || read_at.since(since) >= DOUBTFUL);
         (self.read_at, self.for_long) = (read_at, DOUBTFUL);
-        self.trouble = Some((trouble, told_before || news));
-        if gone && news {
+        self.trouble = Some(Trouble {
+            error: error.clone(),
+            since,
+            told: told_before || news,
+        });
+        if news && matches!(error, DefinitionError::Unknown { .. }) {
             self.definition = None;
         }
         let used = self.definition.clone().ok_or_else(|| error.clone());

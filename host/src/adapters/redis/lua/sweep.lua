@@ -25,16 +25,24 @@ end
 local function there(...) return call('EXISTS', ...) > 0 end
 local urgent = there(LEASES, DELAYED, ACTIVE, READY_HIGH, READY_NORMAL, READY_LOW, QUEUE_HIGH, QUEUE_NORMAL, QUEUE_LOW)
 
--- Who an item is of, as its JSON says it; nobody, if that can't be read either.
-local function said(body, field) return match(body, '"' .. field .. '"%s*:%s*"([^"\\]+)"') end
+-- What an item's JSON says of it, where that can be read.
+local function said(body, field) return match(body, '"' .. field .. '"%s*:%s*"([^"\\%c]+)"') end
+
+-- The agent that runs it, as the agent's own record says.
+local function runs(id)
+  for _, agent in ipairs(call('HKEYS', ACTIVE)) do
+    if find(read('a' .. agent) or '', id, 1, true) then return agent end
+  end
+end
 
 -- An item whose record nobody can read any more becomes a dead letter, with a new number: nothing could be done in its name,
 -- its agent would be busy for good, and the sweeps would stop at it.
 local RANK_NAMED = { high = 0, normal = 1, low = 2 }
+local TYPE_NAMED = { inbox = 'inbox', discovery = 'discovery' }
 local function bury(id, from)
   local body, problem = read('i' .. id) or '', 'the record of the item is unreadable'
-  local agent, name = said(body, 'agent_id'), said(body, 'agent_name') or 'unreadable'
-  local m = { 'x', '', 0, 0, 0, '', '', 0, '', now, 0, 0, 0, '-', agent or 'unreadable', name, said(body, 'task_type') or 'direct',
+  local agent, name = said(body, 'agent_id') or runs(id), said(body, 'agent_name') or 'unreadable'
+  local m = { 'x', '', 0, 0, 0, '', '', 0, '', now, 0, 0, 0, '-', agent or 'unreadable', name, TYPE_NAMED[said(body, 'task_type')] or 'direct',
     RANK_NAMED[said(body, 'priority')] or 0, 0, 0, 1, next_seq(id), now, 'q', problem }
   put_in(from, id, false)
   stand_as(id, m, true)
